@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod lifecycle;
+pub mod priority;
 mod sync;
 pub mod tick;
 
+pub use priority::Priority;
 pub use tick::Tick;
