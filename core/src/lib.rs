@@ -2,10 +2,12 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod group;
 pub mod lifecycle;
 pub mod priority;
 mod sync;
 pub mod tick;
 
+pub use group::Group;
 pub use priority::Priority;
 pub use tick::Tick;
