@@ -2,12 +2,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod credit;
 pub mod group;
 pub mod lifecycle;
 pub mod priority;
 mod sync;
 pub mod tick;
 
+pub use credit::Credits;
 pub use group::Group;
 pub use priority::Priority;
 pub use tick::Tick;

@@ -1,5 +1,10 @@
 //! Races on the group word.
 #![cfg(sweet_loom)]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a model fails by panicking"
+)]
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU32;
@@ -34,7 +39,7 @@ impl Scope {
     /// The `child` works and leaves; answers whether it was told that the scope is over.
     fn work_and_leave(&self, child: usize) -> Exit {
         self.work(child);
-        self.group.leave().expect("the child is inside")
+        self.group.leave().unwrap()
     }
 }
 
@@ -55,7 +60,7 @@ fn enter_close_leave() {
     };
     check(model, |witness| {
         let scope = Scope::new();
-        scope.group.try_enter().expect("open");
+        scope.group.try_enter().unwrap();
         let entrant = thread::spawn({
             let scope = Arc::clone(&scope);
             move || match scope.group.try_enter() {
@@ -70,8 +75,8 @@ fn enter_close_leave() {
         });
         let close = scope.group.close();
         let after_close = scope.group.live();
-        let entrant = entrant.join().expect("the entrant does not panic");
-        let leaver = leaver.join().expect("the leaver does not panic");
+        let entrant = entrant.join().unwrap();
+        let leaver = leaver.join().unwrap();
 
         let told = [
             (close == Close::Empty, "closer was last"),
@@ -105,8 +110,8 @@ fn last_out_sees_all_work() {
     };
     check(model, |witness| {
         let scope = Scope::new();
-        scope.group.try_enter().expect("open");
-        scope.group.try_enter().expect("open");
+        scope.group.try_enter().unwrap();
+        scope.group.try_enter().unwrap();
         let leavers = [0, 1].map(|child| {
             let scope = Arc::clone(&scope);
             thread::spawn(move || {
@@ -131,7 +136,7 @@ fn last_out_sees_all_work() {
         }
         let mut told = usize::from(close == Close::Empty);
         for leaver in leavers {
-            if leaver.join().expect("the leaver does not panic") {
+            if leaver.join().unwrap() {
                 witness.saw("leaver was last");
                 told += 1;
             }
@@ -157,8 +162,8 @@ fn two_closers_two_leavers() {
     };
     check(model, |witness| {
         let scope = Scope::new();
-        scope.group.try_enter().expect("open");
-        scope.group.try_enter().expect("open");
+        scope.group.try_enter().unwrap();
+        scope.group.try_enter().unwrap();
         let leavers = [0, 1].map(|child| {
             let scope = Arc::clone(&scope);
             thread::spawn(move || scope.work_and_leave(child))
@@ -169,8 +174,8 @@ fn two_closers_two_leavers() {
         });
         let first = scope.group.close();
         assert!(scope.group.is_closed());
-        let second = second.join().expect("the closer does not panic");
-        let exits = leavers.map(|leaver| leaver.join().expect("the leaver does not panic"));
+        let second = second.join().unwrap();
+        let exits = leavers.map(|leaver| leaver.join().unwrap());
 
         assert!(
             (first == Close::Already) != (second == Close::Already),
@@ -207,7 +212,7 @@ fn reader_of_over_sees_all_work() {
     };
     check(model, |witness| {
         let scope = Scope::new();
-        scope.group.try_enter().expect("open");
+        scope.group.try_enter().unwrap();
         assert_eq!(scope.group.close(), Close::Drain { live: 1 });
         // The reader is the spawned thread: loom would not reorder a read by the first thread with the exchange of the
         // second, because that one reads the word itself in between.
@@ -220,7 +225,7 @@ fn reader_of_over_sees_all_work() {
             }
         });
         assert_eq!(scope.work_and_leave(0), Exit::Empty);
-        let over = reader.join().expect("the reader does not panic");
+        let over = reader.join().unwrap();
         witness.saw(if over { "over" } else { "not over" });
     });
 }
@@ -257,8 +262,8 @@ fn refused_sees_the_closer() {
             }
             Err(error) => panic!("{error}"),
         }
-        let close = closer.join().expect("the closer does not panic");
-        let other = other.join().expect("the entrant does not panic");
+        let close = closer.join().unwrap();
+        let other = other.join().unwrap();
         let inside = scope.group.live();
         assert!(inside >= u32::from(other));
         assert_eq!(close == Close::Empty, inside == 0);
@@ -277,7 +282,7 @@ fn entrant_sees_who_left() {
     };
     check(model, |witness| {
         let scope = Scope::new();
-        scope.group.try_enter_within(1).expect("open");
+        scope.group.try_enter_within(1).unwrap();
         let entrants = [1, 2].map(|_| {
             let scope = Arc::clone(&scope);
             thread::spawn(move || match scope.group.try_enter_within(1) {
@@ -296,10 +301,7 @@ fn entrant_sees_who_left() {
             })
         });
         assert_eq!(scope.work_and_leave(0), Exit::Idle);
-        let entered: u32 = entrants
-            .map(|entrant| entrant.join().expect("the entrant does not panic"))
-            .iter()
-            .sum();
+        let entered: u32 = entrants.map(|entrant| entrant.join().unwrap()).iter().sum();
         assert!(entered <= 1, "the limit was exceeded");
         assert_eq!(scope.group.live(), entered);
         witness.saw(if entered == 1 {
@@ -324,8 +326,8 @@ fn idle_meets_the_joiner() {
         let scope = Scope::new();
         // Stands for the waker slot: 1 = a joiner waits, 2 = it was woken. Both sides touch it by a read-modify-write.
         let slot = Arc::new(AtomicU32::new(0));
-        scope.group.try_enter().expect("open");
-        scope.group.try_enter().expect("open");
+        scope.group.try_enter().unwrap();
+        scope.group.try_enter().unwrap();
         let leavers = [0, 1].map(|child| {
             let (scope, slot) = (Arc::clone(&scope), Arc::clone(&slot));
             thread::spawn(move || {
@@ -346,7 +348,7 @@ fn idle_meets_the_joiner() {
             assert!(scope.sees(0) && scope.sees(1), "the joiner missed some work");
             witness.saw("joiner saw it");
         }
-        let exits = leavers.map(|leaver| leaver.join().expect("the leaver does not panic"));
+        let exits = leavers.map(|leaver| leaver.join().unwrap());
         assert_eq!(
             exits.iter().filter(|exit| **exit == Exit::Idle).count(),
             1,
