@@ -1,6 +1,9 @@
 //! One task model for every executor: builders, the task engine and pipelines, naming no runtime.
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
+pub mod emit;
 mod moment;
 mod runtime;
 
