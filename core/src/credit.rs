@@ -215,6 +215,7 @@ impl Credits {
     /// # Errors
     /// [`AcquireError::Closed`] after `close`, [`AcquireError::Short`] when fewer are free, [`AcquireError::Queued`]
     /// when enough are free for somebody who waits, [`AcquireError::TooMany`] above [`Credits::MAX`]. Nothing changes.
+    #[inline]
     pub fn try_acquire(&self, wanted: u32) -> Result<(), AcquireError> {
         self.transition(|word| match word.take(wanted, Turn::Newcomer) {
             Ok(next) => (Ok(()), Some(next)),
@@ -246,6 +247,7 @@ impl Credits {
     ///
     /// # Errors
     /// [`OverRelease`] when fewer are taken. Nothing changes.
+    #[inline]
     pub fn release(&self, count: u32) -> Result<Released, OverRelease> {
         self.transition(|word| match word.give_back(count) {
             Ok(next) => (Ok(next.released()), Some(next)),
@@ -335,6 +337,7 @@ impl Credits {
     }
 
     /// Applies `decide` to the current word until its answer took effect, or needs no effect.
+    #[inline]
     fn transition<A>(&self, decide: impl Fn(Word) -> (A, Option<Word>)) -> A {
         let mut current = self.read();
         loop {

@@ -134,6 +134,7 @@ impl Group {
     ///
     /// # Errors
     /// [`EnterError::Closed`] after `close`; [`EnterError::Full`] at [`Group::MAX_LIVE`]. The group is unchanged.
+    #[inline]
     pub fn try_enter(&self) -> Result<(), EnterError> {
         self.try_enter_within(Self::MAX_LIVE)
     }
@@ -146,6 +147,7 @@ impl Group {
     /// # Errors
     /// [`EnterError::Closed`] after `close`; [`EnterError::Full`] when `limit` or more, or [`Group::MAX_LIVE`], are
     /// inside. The group is unchanged.
+    #[inline]
     pub fn try_enter_within(&self, limit: u32) -> Result<(), EnterError> {
         self.transition(|word| match word.enter(limit) {
             Ok(next) => (Ok(()), Some(next)),
@@ -157,6 +159,7 @@ impl Group {
     ///
     /// # Errors
     /// [`NobodyInside`] when nobody was inside. The group is unchanged.
+    #[inline]
     pub fn leave(&self) -> Result<Exit, NobodyInside> {
         self.transition(|word| match word.leave() {
             Ok((exit, next)) => (Ok(exit), Some(next)),
@@ -206,6 +209,7 @@ impl Group {
     }
 
     /// Applies `decide` to the current word until its answer took effect, or needs no effect.
+    #[inline]
     fn transition<A>(&self, decide: impl Fn(Word) -> (A, Option<Word>)) -> A {
         let mut current = self.read();
         loop {
@@ -216,7 +220,8 @@ impl Group {
             // ORDERING: AcqRel; Acquire on failure. Release hands this child's or closer's work to whoever is told or
             // reads that the scope is empty; Acquire lets that one see the work of all, and an entrant the work of
             // those that left (G6). A refusal decided on the value of a failed exchange sees the closer's work.
-            // Models: `group::last_out_sees_all_work`, `group::entrant_sees_who_left`, `group::refused_sees_the_closer`.
+            // Models: `group::last_out_sees_all_work`, `group::enter_close_leave`, `group::entrant_sees_who_left`,
+            // `group::refused_sees_the_closer`.
             match self
                 .word
                 .compare_exchange_weak(current.0, next.0, AcqRel, Acquire)

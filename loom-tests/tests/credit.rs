@@ -213,11 +213,12 @@ fn no_credit_after_close() {
         });
         let first = edge.credits.close();
         let at_close = edge.credits.taken();
-        assert_eq!(edge.credits.try_acquire(1), Err(AcquireError::Closed));
+        let late = edge.credits.try_acquire(1);
         let taken = acquirer.join().unwrap();
         let second = second.join().unwrap();
         assert_eq!(releaser.join().unwrap(), Ok(Released::Continue));
 
+        assert_eq!(late, Err(AcquireError::Closed));
         assert_eq!(edge.credits.taken(), u32::from(taken.is_ok()));
         assert!(edge.credits.taken() <= at_close, "a credit was taken after close");
         assert!(
@@ -469,6 +470,43 @@ fn swallowed_wake_passes_on() {
         } else {
             "head gone before"
         });
+    });
+}
+
+/// Race: a release frees the credit that the head of the queue waits for ∥ the head takes it ∥ a newcomer wants it.
+/// Holds: C2, C6.
+#[test]
+fn newcomer_does_not_overtake() {
+    let model = Model {
+        name: "credit::newcomer_does_not_overtake",
+        holds: "C2, C6",
+        threads: 3,
+        preemptions: None,
+        witnesses: &["queued", "short", "head taken", "head registered"],
+    };
+    check(model, |witness| {
+        let edge = Edge::new(1, 1);
+        assert_eq!(edge.enter(0, 1), Ok(Admission::Registered));
+        let newcomer = thread::spawn({
+            let edge = Arc::clone(&edge);
+            move || edge.credits.try_acquire(1)
+        });
+        let head = thread::spawn({
+            let edge = Arc::clone(&edge);
+            move || edge.credits.try_acquire_or_register(1, Turn::Head)
+        });
+        assert_eq!(edge.credits.release(1), Ok(Released::Wake { free: 1 }));
+        witness.saw(match newcomer.join().unwrap() {
+            Err(AcquireError::Queued) => "queued",
+            Err(AcquireError::Short { free: 0 }) => "short",
+            answer => panic!("the newcomer overtook the head: {answer:?}"),
+        });
+        if head.join().unwrap() == Ok(Admission::Taken) {
+            witness.saw("head taken");
+        } else {
+            assert_eq!(edge.credits.free(), 1);
+            witness.saw("head registered");
+        }
     });
 }
 
