@@ -2,6 +2,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod backoff;
 pub mod credit;
 pub mod group;
 pub mod lifecycle;
@@ -9,6 +10,7 @@ pub mod priority;
 mod sync;
 pub mod tick;
 
+pub use backoff::Backoff;
 pub use credit::Credits;
 pub use group::Group;
 pub use priority::Priority;
