@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod credit;
 pub mod group;
+pub mod id;
 pub mod lifecycle;
 pub mod priority;
 mod sync;
@@ -13,5 +14,6 @@ pub mod tick;
 pub use backoff::Backoff;
 pub use credit::Credits;
 pub use group::Group;
+pub use id::IdGenerator;
 pub use priority::Priority;
 pub use tick::Tick;
