@@ -15,7 +15,7 @@ pub struct Model {
     pub name: &'static str,
     /// The invariants it holds, by the names that the machine's documentation gives them.
     pub holds: &'static str,
-    /// How many threads run, the one that asserts included.
+    /// How many threads run, the one that asserts included. Loom refuses more.
     pub threads: usize,
     /// How many preemptions loom may insert; `None` explores every interleaving.
     pub preemptions: Option<usize>,
@@ -47,7 +47,12 @@ where
     let executions = Arc::new(AtomicUsize::new(0));
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = model.preemptions;
+    builder.max_threads = model.threads;
     builder.max_branches = 100_000;
+    // Loom takes these from the environment; with any of them it would stop early and call that a pass.
+    builder.max_permutations = None;
+    builder.max_duration = None;
+    builder.checkpoint_file = None;
     let started = Instant::now();
     builder.check({
         let (witness, executions) = (witness.clone(), Arc::clone(&executions));
