@@ -4,8 +4,27 @@
 extern crate alloc;
 
 pub mod emit;
+mod entry;
 mod moment;
+mod root;
 mod runtime;
+pub mod task;
+pub mod units;
 
+pub use entry::Entry;
 pub use moment::Moment;
-pub use runtime::{JoinFailure, Refused, Runtime, Sleep};
+pub use root::Root;
+pub use runtime::{Refused, Runtime, Sleep};
+pub use sweet_async_core::Priority;
+pub use sweet_async_core::lifecycle::{Level, Reason, Snapshot, State};
+pub use task::{Context, ParseTaskIdError, Task, TaskBuilder, TaskError, TaskId};
+
+/// What most programs need, for the preludes of the adapters.
+pub mod prelude {
+    #[doc(no_inline)]
+    pub use crate::task::{All, Any, Cause, FirstError, Jitter, Retry, TaskError, Verdict};
+    #[doc(no_inline)]
+    pub use crate::units::DurationUnits as _;
+    #[doc(no_inline)]
+    pub use crate::{Level, Priority, Runtime as _, State};
+}

@@ -1,21 +1,20 @@
 //! What an adapter supplies: spawn, sleep, a clock, and a place for blocking work.
 
-use core::any::Any;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 
-use crate::Moment;
+use crate::{Moment, Root};
 
 /// The effects the engine needs from an executor.
 ///
 /// An adapter implements this and nothing else; every policy lives in the engine. A value is a cheap handle: clones
 /// speak of the same executor.
-pub trait Runtime: Clone + Send + Sync + 'static {
+pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     /// The timer future of this executor.
     type Sleep: Sleep + Send;
-    /// The owner's end of a spawned future. Dropping it detaches: the future runs on.
-    type Join<T: Send + 'static>: Future<Output = Result<T, JoinFailure>> + Send + Unpin;
+    /// The scope of this executor's tasks that have no parent.
+    fn root(&self) -> &Root;
 
     /// Reads the monotonic clock. Virtual where the executor's time is.
     fn now(&self) -> Moment;
@@ -23,24 +22,24 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// A timer that fires at `at`, or at once if `at` has passed.
     fn sleep_until(&self, at: Moment) -> Self::Sleep;
 
-    /// Starts `future` on the executor.
+    /// Starts `future` on the executor and forgets it: the engine carries results and panics by itself.
+    ///
+    /// An executor that is shutting down may take the future and drop it unpolled; the engine notices.
     ///
     /// # Errors
-    /// [`Refused`] hands the future back when there is no executor to run it. An executor that is shutting down may
-    /// also take the future and drop it unpolled; the join end then resolves to [`JoinFailure::Stopped`].
-    fn spawn<F>(&self, future: F) -> Result<Self::Join<F::Output>, Refused<F>>
+    /// [`Refused`] hands the future back when there is no executor to run it.
+    fn spawn<F>(&self, future: F) -> Result<(), Refused<F>>
     where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static;
+        F: Future<Output = ()> + Send + 'static;
 
-    /// Runs `work` where blocking is allowed.
+    /// Runs `work` where blocking is allowed, and forgets it. It does not unwind. An executor that is shutting down
+    /// may drop it uncalled.
     ///
     /// # Errors
     /// [`Refused`] hands the closure back when there is no executor to run it.
-    fn spawn_blocking<F, T>(&self, work: F) -> Result<Self::Join<T>, Refused<F>>
+    fn spawn_blocking<F>(&self, work: F) -> Result<(), Refused<F>>
     where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static;
+        F: FnOnce() + Send + 'static;
 }
 
 /// A timer that can be moved, so that one timer serves a task's deadline, backoff and grace in turn.
@@ -49,17 +48,11 @@ pub trait Sleep: Future<Output = ()> {
     fn reset(self: Pin<&mut Self>, at: Moment);
 }
 
-/// Why the output of a spawned future never came.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum JoinFailure {
-    /// It unwound; the payload is what it panicked with.
-    Panicked(Box<dyn Any + Send>),
-    /// The executor dropped it before it ended.
-    Stopped,
-}
-
 /// There was no executor to run this on; here it is back.
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "it gives back what it was given, and nothing else"
+)]
 pub struct Refused<W>(pub W);
 
 impl<W> fmt::Debug for Refused<W> {

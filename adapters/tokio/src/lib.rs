@@ -1,1 +1,51 @@
-//! To be written.
+//! sweet-async on Tokio.
+//!
+//! ```
+//! use sweet_async_tokio::prelude::*;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let answer = AsyncTask::to::<u32>()
+//!     .name("answer")
+//!     .timeout(30.seconds())
+//!     .run(|| async { 42 })
+//!     .await?;
+//! assert_eq!(answer, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Tasks run on the Tokio runtime that is current where `run` is called, multi-thread or current-thread alike, or on the
+//! one whose handle [`Tokio::on`] was given. The runtime needs its timer (`enable_time` or `enable_all`).
+//!
+//! # What differs from other adapters
+//! - Where no runtime is current, `run` does not panic, as `tokio::spawn` does: the task is rejected.
+//! - A blocking closure runs on Tokio's blocking pool. Closing a Tokio runtime waits for closures that are running;
+//!   `shutdown_background` or `shutdown_timeout` does not.
+//! - Time is read from the processor's clock, not through `tokio::time`, unless the feature `test-util` is on; with it,
+//!   `tokio::time::pause` and `advance` govern tasks too.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod runtime;
+
+pub use runtime::{Sleep, Tokio};
+#[doc(no_inline)]
+pub use sweet_async_api::{task, units};
+
+/// Where tasks begin: `AsyncTask::to::<T>()`.
+pub type AsyncTask<E> = sweet_async_api::Entry<Tokio, E>;
+
+/// A running task on Tokio; see [`sweet_async_api::Task`].
+pub type Task<T, E = core::convert::Infallible> = sweet_async_api::Task<Tokio, T, E>;
+
+/// A task on Tokio seen from inside; see [`sweet_async_api::Context`].
+pub type Context = sweet_async_api::Context<Tokio>;
+
+/// What most programs need, in one `use`.
+pub mod prelude {
+    #[doc(no_inline)]
+    pub use crate::{AsyncTask, Context, Task, Tokio};
+    #[doc(no_inline)]
+    pub use sweet_async_api::prelude::*;
+}

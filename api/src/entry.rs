@@ -1,0 +1,25 @@
+//! Where a program enters: `AsyncTask::to` and `AsyncTask::emits`.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use crate::Runtime;
+use crate::task::TaskBuilder;
+
+/// The entry of an adapter, which names it `AsyncTask`.
+///
+/// `E` is the error type of the task's own work. It is never written: `run` infers it from what the work returns.
+pub struct Entry<R, E>(PhantomData<fn() -> (R, E)>);
+
+impl<R: Runtime + Default, E> Entry<R, E> {
+    /// Describes a task that yields a `T`, on the executor that is running here.
+    pub fn to<T>() -> TaskBuilder<R, T, E> {
+        TaskBuilder::new(R::default())
+    }
+}
+
+impl<R, E> fmt::Debug for Entry<R, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entry")
+    }
+}

@@ -1,0 +1,473 @@
+//! How a task is described before it runs.
+
+use alloc::borrow::Cow;
+use alloc::sync::Arc;
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use sweet_async_core::Priority;
+use sweet_async_core::lifecycle::Level;
+
+use super::context::Context;
+use super::driver::{Driver, GRACE};
+use super::error::{Cause, Invalid, Rejection, TaskError};
+use super::handle::Task;
+use super::header::{Header, Node, TaskRecord};
+use super::plan::{Blocking, BlockingResult, Fallback, NoFallback, Once, Plan, Repeated, Rescue};
+use super::retry::{Always, Classify, Retry};
+use super::slot::Slot;
+use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
+use super::{Deadline, TaskId};
+use crate::{Moment, Runtime};
+
+/// Describes a task: immutable configuration, of which nothing happens before `run`.
+///
+/// Each method takes the builder and gives it back changed; a clone describes an independent task. `P` says how often
+/// the work may run, and so what `run` takes: a `FnOnce` closure before [`retry`](Self::retry), a `FnMut` one after it.
+/// Settings that contradict each other are found by `run`, whose handle then resolves to
+/// [`Cause::Rejected`](super::Cause::Rejected).
+#[must_use = "a builder does nothing until `run`"]
+pub struct TaskBuilder<R, T, E, P = Single, B = NoFallback> {
+    runtime: R,
+    config: Config,
+    policy: P,
+    fallback: B,
+    yields: PhantomData<fn() -> (T, E)>,
+}
+
+/// The work runs once.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Single;
+
+/// The work runs until it succeeds or the policy gives up.
+#[derive(Clone, Debug)]
+pub struct Retrying<C> {
+    retry: Retry,
+    classify: C,
+}
+
+#[derive(Clone)]
+struct Config {
+    name: Cow<'static, str>,
+    priority: Priority,
+    timeout: Option<Duration>,
+    grace: Duration,
+    cancel_on_drop: Option<Level>,
+    parent: Option<Node>,
+    /// Whose deadline the task inherits, if not its parent's.
+    after: Option<Node>,
+}
+
+impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
+    /// A task of `T` on `runtime` with no settings.
+    pub const fn new(runtime: R) -> Self {
+        let config = Config {
+            name: Cow::Borrowed(""),
+            priority: Priority::Normal,
+            timeout: None,
+            grace: GRACE,
+            cancel_on_drop: None,
+            parent: None,
+            after: None,
+        };
+        Self {
+            runtime,
+            config,
+            policy: Single,
+            fallback: NoFallback,
+            yields: PhantomData,
+        }
+    }
+}
+
+impl<R: Runtime, T, E, P, B> TaskBuilder<R, T, E, P, B> {
+    /// Names the task, for people: in errors, dumps and logs. A `&'static str` costs no allocation.
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.config.name = name.into();
+        self
+    }
+
+    /// Says how urgent the task is.
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.config.priority = priority;
+        self
+    }
+
+    /// Ends the task with a timeout error this long after `run`, all attempts and waits included.
+    ///
+    /// Children inherit the deadline. An inherited deadline that is earlier stays in force. Work that is ready when its
+    /// deadline passes counts as ready. The fallback, if there is one, runs under the inherited deadline only.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.config.timeout = Some(timeout);
+        self
+    }
+
+    /// How long a task that is cancelled gracefully may take before it is killed, and how long its callbacks may take
+    /// after that. 5 seconds if not said.
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.config.grace = grace;
+        self
+    }
+
+    /// Kills the task when its handle is dropped, instead of detaching it.
+    pub const fn cancel_on_drop(mut self) -> Self {
+        self.config.cancel_on_drop = Some(Level::Kill);
+        self
+    }
+
+    /// Makes the task a child of the one that `cx` belongs to; see [`Context::spawn_child`].
+    pub fn parent(mut self, cx: &Context<R>) -> Self {
+        self.config.parent = Some(Arc::clone(cx.node()));
+        self
+    }
+
+    /// What to run when the work has failed for good, panicked, timed out or was refused by its breaker.
+    ///
+    /// It gets the error of the work. If it fails as well, the task's error carries both.
+    pub fn fallback<F, O, M>(self, fallback: F) -> TaskBuilder<R, T, E, P, Fallback<F, M>>
+    where
+        F: FnOnce(Arc<TaskError<E>>) -> O,
+        O: IntoAsyncResult<T, E, M>,
+    {
+        let Self {
+            runtime,
+            config,
+            policy,
+            yields,
+            ..
+        } = self;
+        TaskBuilder {
+            runtime,
+            config,
+            policy,
+            fallback: Fallback::new(fallback),
+            yields,
+        }
+    }
+}
+
+impl<R: Runtime, T, E, B> TaskBuilder<R, T, E, Single, B> {
+    /// Runs the work again when it fails, by the rules of `retry`. From here on `run` takes a `FnMut` closure.
+    pub fn retry(self, retry: Retry) -> TaskBuilder<R, T, E, Retrying<Always>, B> {
+        let Self {
+            runtime,
+            config,
+            fallback,
+            yields,
+            ..
+        } = self;
+        TaskBuilder {
+            runtime,
+            config,
+            policy: Retrying {
+                retry,
+                classify: Always,
+            },
+            fallback,
+            yields,
+        }
+    }
+}
+
+impl<R: Runtime, T, E, C, B> TaskBuilder<R, T, E, Retrying<C>, B> {
+    /// Decides by the error whether and when an attempt is made again.
+    pub fn classify<D>(self, classify: D) -> TaskBuilder<R, T, E, Retrying<D>, B>
+    where
+        D: Classify<E>,
+    {
+        let Self {
+            runtime,
+            config,
+            policy,
+            fallback,
+            yields,
+        } = self;
+        TaskBuilder {
+            runtime,
+            config,
+            policy: Retrying {
+                retry: policy.retry,
+                classify,
+            },
+            fallback,
+            yields,
+        }
+    }
+}
+
+impl<R, T, E, B> TaskBuilder<R, T, E, Single, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    B: Rescue<T, E> + Send + 'static,
+    B::Future: Send,
+{
+    /// Starts the task.
+    ///
+    /// `work` is a closure with or without a [`Context`], that returns `T`, `Result<T, E>`, or a future of either. A
+    /// closure that calls methods on its context names the type: `|cx: Context| async move { .. }`.
+    #[inline]
+    pub fn run<W, Args, M>(self, work: W) -> Task<R, T, E>
+    where
+        W: AsyncWork<Context<R>, Args> + Send + 'static,
+        W::Output: IntoAsyncResult<T, E, M>,
+        <W::Output as IntoAsyncResult<T, E, M>>::Future: Send,
+        Args: 'static,
+        M: 'static,
+    {
+        launch(
+            self.runtime,
+            self.config,
+            Once::<W, Args, M>::new(work),
+            self.fallback,
+            None,
+        )
+    }
+
+    /// Starts the task on a thread that may block.
+    ///
+    /// A thread cannot be stopped from outside. A graceful cancellation and a kill are seen at the closure's next
+    /// [`checkpoint`](Context::checkpoint); a hard kill and a timeout resolve the handle at once and abandon the thread:
+    /// its result is never published, and it is counted until it returns.
+    pub fn run_blocking<W, Args, M>(self, work: W) -> Task<R, T, E>
+    where
+        W: AsyncWork<Context<R>, Args> + Send + 'static,
+        W::Output: BlockingResult<T, E, M>,
+        Args: 'static,
+        M: 'static,
+    {
+        launch(
+            self.runtime,
+            self.config,
+            Blocking::<W, Args, M>::new(work),
+            self.fallback,
+            None,
+        )
+    }
+}
+
+impl<R, T, E, C, B> TaskBuilder<R, T, E, Retrying<C>, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    C: Classify<E> + Send + 'static,
+    B: Rescue<T, E> + Send + 'static,
+    B::Future: Send,
+{
+    /// Starts the task; `work` is called once for each attempt.
+    pub fn run<W, Args, M>(self, work: W) -> Task<R, T, E>
+    where
+        W: RepeatableWork<Context<R>, Args> + Send + 'static,
+        W::Output: IntoAsyncResult<T, E, M>,
+        <W::Output as IntoAsyncResult<T, E, M>>::Future: Send,
+        Args: 'static,
+        M: 'static,
+    {
+        let Retrying { retry, classify } = self.policy;
+        let invalid = retry.check(self.config.timeout).err();
+        launch(
+            self.runtime,
+            self.config,
+            Repeated::<W, Args, M, C>::new(work, retry, classify),
+            self.fallback,
+            invalid,
+        )
+    }
+}
+
+/// A builder that lacks nothing but the work. What [`Context::spawn_child`] takes.
+pub trait SpawningTaskBuilder<R: Runtime, W, Args, M>: Sized {
+    /// The handle that `run` gives.
+    type Task;
+
+    /// Starts the task as a child of the one that `cx` belongs to.
+    fn run_under(self, cx: &Context<R>, work: W) -> Self::Task;
+}
+
+impl<R, T, E, B, W, Args, M> SpawningTaskBuilder<R, W, Args, M> for TaskBuilder<R, T, E, Single, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    B: Rescue<T, E> + Send + 'static,
+    B::Future: Send,
+    W: AsyncWork<Context<R>, Args> + Send + 'static,
+    W::Output: IntoAsyncResult<T, E, M>,
+    <W::Output as IntoAsyncResult<T, E, M>>::Future: Send,
+    Args: 'static,
+    M: 'static,
+{
+    type Task = Task<R, T, E>;
+
+    fn run_under(self, cx: &Context<R>, work: W) -> Self::Task {
+        self.parent(cx).run(work)
+    }
+}
+
+impl<R, T, E, C, B, W, Args, M> SpawningTaskBuilder<R, W, Args, M> for TaskBuilder<R, T, E, Retrying<C>, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    C: Classify<E> + Send + 'static,
+    B: Rescue<T, E> + Send + 'static,
+    B::Future: Send,
+    W: RepeatableWork<Context<R>, Args> + Send + 'static,
+    W::Output: IntoAsyncResult<T, E, M>,
+    <W::Output as IntoAsyncResult<T, E, M>>::Future: Send,
+    Args: 'static,
+    M: 'static,
+{
+    type Task = Task<R, T, E>;
+
+    fn run_under(self, cx: &Context<R>, work: W) -> Self::Task {
+        self.parent(cx).run(work)
+    }
+}
+
+/// Starts a task that takes over the error of another one; see [`Task::chain`].
+pub(crate) fn launch_linked<R, T, E, P>(runtime: R, after: &Node, plan: P) -> Task<R, T, E>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    P: Plan<R, T, E> + Send + 'static,
+    P::Attempt: Send,
+{
+    let mut builder = TaskBuilder::<R, T, E>::new(runtime)
+        .name(after.header().name.clone())
+        .grace(after.header().grace);
+    builder.config.parent.clone_from(&after.header().parent);
+    builder.config.after = Some(Arc::clone(after));
+    builder.config.priority = after.header().priority;
+    launch(builder.runtime, builder.config, plan, NoFallback, None)
+}
+
+/// Admits a task into its scope and hands it to the executor.
+#[inline]
+fn launch<R, T, E, P, B>(
+    runtime: R,
+    config: Config,
+    plan: P,
+    rescue: B,
+    invalid: Option<Invalid>,
+) -> Task<R, T, E>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    P: Plan<R, T, E> + Send + 'static,
+    P::Attempt: Send,
+    B: Rescue<T, E> + Send + 'static,
+    B::Future: Send,
+{
+    let Config {
+        name,
+        priority,
+        timeout,
+        grace,
+        cancel_on_drop,
+        parent,
+        after,
+    } = config;
+    let now = runtime.now();
+    let id = TaskId::next();
+    let deadline = Deadline::new(
+        now,
+        timeout,
+        after.as_ref().or(parent.as_ref()).map(|elder| elder.header()),
+    );
+    let header = Header::new(
+        id.unwrap_or(TaskId::NONE),
+        name,
+        priority,
+        now,
+        deadline,
+        grace,
+        parent,
+    );
+    let record = Arc::new(TaskRecord::new(header, Slot::new()));
+    let invalid = if timeout == Some(Duration::ZERO) {
+        Some(Invalid::ZeroTimeout)
+    } else {
+        invalid
+    };
+    let admitted = match (id, invalid) {
+        (Err(_), _) => Err(Rejection::IdsExhausted),
+        (_, Some(invalid)) => Err(Rejection::Invalid(invalid)),
+        _ => match &record.header().parent {
+            Some(parent) => parent.header().adopt(&(Arc::clone(&record) as Node)).map(Some),
+            None => runtime.root().enter().map(|()| None),
+        },
+    };
+    let place = match admitted {
+        Ok(place) => place,
+        Err(rejection) => {
+            let _ = record.header().lifecycle.reject();
+            record
+                .slot
+                .put(Err(record.header().error(Cause::Rejected(rejection))));
+            return Task::new(record, runtime, None);
+        }
+    };
+    let driver = Driver::new(Arc::clone(&record), runtime.clone(), plan, rescue, place);
+    // A driver that is handed back, or dropped before it was polled, rejects the task and leaves the scope.
+    drop(runtime.spawn(driver));
+    Task::new(record, runtime, cancel_on_drop)
+}
+
+impl Deadline {
+    /// The earlier one of a timeout that begins now and the deadline of `heir_of`.
+    #[inline]
+    fn new(now: Moment, timeout: Option<Duration>, heir_of: Option<&Header>) -> Self {
+        let own = timeout.map_or(Moment::NEVER, |timeout| now + timeout);
+        match heir_of {
+            None => Self {
+                at: own,
+                inherited: Moment::NEVER,
+                inherited_from: TaskId::NONE,
+            },
+            Some(elder) => {
+                let above = elder.deadline;
+                let from = if above.at < above.inherited {
+                    elder.id
+                } else {
+                    above.inherited_from
+                };
+                Self {
+                    at: own.min(above.at),
+                    inherited: above.at,
+                    inherited_from: from,
+                }
+            }
+        }
+    }
+}
+
+impl<R: Clone, T, E, P: Clone, B: Clone> Clone for TaskBuilder<R, T, E, P, B> {
+    fn clone(&self) -> Self {
+        Self {
+            runtime: self.runtime.clone(),
+            config: self.config.clone(),
+            policy: self.policy.clone(),
+            fallback: self.fallback.clone(),
+            yields: PhantomData,
+        }
+    }
+}
+
+impl<R, T, E, P, B> fmt::Debug for TaskBuilder<R, T, E, P, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskBuilder")
+            .field("name", &self.config.name)
+            .field("priority", &self.config.priority)
+            .field("timeout", &self.config.timeout)
+            .field("grace", &self.config.grace)
+            .field("cancel_on_drop", &self.config.cancel_on_drop)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,279 @@
+//! What is known of a task without knowing its types: one allocation, shared by its driver, its handle and its context.
+
+use alloc::borrow::Cow;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::time::Duration;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use atomic_waker::AtomicWaker;
+use event_listener::Event;
+use slab::Slab;
+use sweet_async_core::Priority;
+use sweet_async_core::group::{Exit, Group};
+use sweet_async_core::lifecycle::{Cancel, Level, Lifecycle, Reason, Snapshot};
+
+use super::callbacks::Callbacks;
+use super::error::{Cancellation, Cause, Rejection, TaskError};
+use super::{Deadline, TaskId};
+use crate::Moment;
+
+/// What is known of a task: who it is, how it is doing, and a way to cancel it.
+///
+/// Handles, contexts and references dereference to this, whatever the task yields. Every query is one or two atomic
+/// loads, never blocks, and may be asked from any thread; queries about children say otherwise.
+pub struct TaskRecord<S: ?Sized = dyn Awaited> {
+    header: Header,
+    /// The way of the result; the only typed part.
+    pub(super) slot: S,
+}
+
+/// A task of whatever type.
+pub(crate) type Node = Arc<TaskRecord>;
+
+/// What can be done to the way of a result without knowing its type.
+pub trait Awaited: Send + Sync {
+    /// Wakes whoever awaits the handle.
+    fn wake(&self);
+}
+
+/// The untyped half of a task.
+pub(crate) struct Header {
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) priority: Priority,
+    pub(crate) id: TaskId,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) created: Moment,
+    pub(crate) deadline: Deadline,
+    pub(crate) grace: Duration,
+    pub(crate) parent: Option<Node>,
+    /// Wakes the driver: the level rose, or a child left.
+    pub(crate) driver: AtomicWaker,
+    started: AtomicU64,
+    ended: AtomicU64,
+    extra: OnceLock<Box<Extra>>,
+}
+
+/// What most tasks never need.
+#[derive(Default)]
+pub(crate) struct Extra {
+    pub(crate) children: Children,
+    pub(crate) callbacks: Mutex<Callbacks>,
+    /// Tells everybody who waits in `cancelled()`.
+    pub(crate) told: Event,
+    /// The id of the task that cancelled first; 0 if none did.
+    cancelled_by: AtomicU64,
+}
+
+/// The scope of a task: who lives in it, and who waits for them to leave.
+#[derive(Default)]
+pub(crate) struct Children {
+    pub(crate) group: Group,
+    /// Who they are, for cancelling and for looking. Touched once when a child enters and once when it leaves; counting
+    /// and joining go by the group's word.
+    live: Mutex<Slab<Node>>,
+    /// Tells everybody who waits in `join_children`.
+    pub(crate) left: Event,
+}
+
+impl Header {
+    pub(crate) fn new(
+        id: TaskId,
+        name: Cow<'static, str>,
+        priority: Priority,
+        created: Moment,
+        deadline: Deadline,
+        grace: Duration,
+        parent: Option<Node>,
+    ) -> Self {
+        Self {
+            lifecycle: Lifecycle::new(),
+            priority,
+            id,
+            name,
+            created,
+            deadline,
+            grace,
+            parent,
+            driver: AtomicWaker::new(),
+            started: AtomicU64::new(UNSET),
+            ended: AtomicU64::new(UNSET),
+            extra: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn extra(&self) -> &Extra {
+        self.extra.get_or_init(Box::default)
+    }
+
+    /// The extra part if anybody has needed it.
+    #[inline]
+    pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
+        self.extra.get().map(|extra| &**extra)
+    }
+
+    #[inline]
+    pub(crate) fn set_started(&self, at: Moment) {
+        // Relaxed: a reader learns that the task started from the lifecycle, or reads a moment that stands alone.
+        self.started.store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn set_ended(&self, at: Moment) {
+        // Relaxed: written before the lifecycle's Release, read after its Acquire.
+        self.ended.store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn started(&self) -> Option<Moment> {
+        read(&self.started)
+    }
+
+    pub(crate) fn ended(&self) -> Option<Moment> {
+        read(&self.ended)
+    }
+
+    pub(crate) fn cancellation(&self, seen: Snapshot) -> Option<Cancellation> {
+        let by = self
+            .extra_if_any()
+            .and_then(|extra| TaskId::from_number(extra.cancelled_by.load(Ordering::Relaxed)));
+        Some(Cancellation {
+            level: seen.level()?,
+            reason: seen.reason()?,
+            by,
+        })
+    }
+
+    /// An error of this task.
+    pub(super) fn error<E>(&self, cause: Cause<E>) -> TaskError<E> {
+        TaskError::new(
+            cause,
+            Some(self.id),
+            Cow::clone(&self.name),
+            self.lifecycle.snapshot().attempt(),
+        )
+    }
+
+    /// Those who live in this scope now.
+    pub(crate) fn children(&self) -> Vec<Node> {
+        let Some(extra) = self.extra_if_any() else {
+            return Vec::new();
+        };
+        extra
+            .children
+            .live()
+            .iter()
+            .map(|(_, child)| Arc::clone(child))
+            .collect()
+    }
+
+    pub(crate) fn child_count(&self) -> usize {
+        self.extra_if_any()
+            .map_or(0, |extra| extra.children.group.live() as usize)
+    }
+
+    /// Cancels everybody below this task.
+    pub(crate) fn cancel_children(&self, level: Level, reason: Reason) {
+        let mut rest = self.children();
+        while let Some(child) = rest.pop() {
+            // A child that was told as much before has passed it on already.
+            if matches!(
+                child.tell(level, reason, Some(self.id)),
+                Cancel::Raised | Cancel::Ended
+            ) {
+                rest.append(&mut child.header.children());
+            }
+        }
+    }
+
+    /// Takes a child in: counted, listed, and cancelled at once if this task is.
+    pub(crate) fn adopt(&self, child: &Node) -> Result<usize, Rejection> {
+        let children = &self.extra().children;
+        children.group.try_enter()?;
+        let place = children.live().insert(Arc::clone(child));
+        // The level is read after the child is listed, and a canceller lists after it raised the level: one of the two
+        // sees the other, so no child escapes.
+        if let Some(level) = self.lifecycle.snapshot().level() {
+            let _ = child.tell(level, Reason::Parent, Some(self.id));
+        }
+        Ok(place)
+    }
+
+    /// Lets the child at `place` go, after its work was dropped.
+    pub(crate) fn release(&self, place: usize) {
+        let Some(extra) = self.extra_if_any() else { return };
+        let children = &extra.children;
+        let left = children.live().try_remove(place);
+        drop(left);
+        if !matches!(children.group.leave(), Ok(Exit::Continue)) {
+            fence(Ordering::SeqCst);
+            children.left.notify(usize::MAX);
+            self.driver.wake();
+        }
+    }
+}
+
+impl<S> TaskRecord<S> {
+    pub(crate) const fn new(header: Header, slot: S) -> Self {
+        Self { header, slot }
+    }
+}
+
+impl<S: Awaited + ?Sized> TaskRecord<S> {
+    /// Cancels this task and everybody below it. Iterative, so that the depth of a tree is no limit.
+    pub(crate) fn cancel_tree(&self, level: Level, reason: Reason, by: Option<TaskId>) -> Cancel {
+        let outcome = self.tell(level, reason, by);
+        if matches!(outcome, Cancel::Raised | Cancel::Ended) {
+            self.header.cancel_children(level, Reason::Parent);
+        }
+        outcome
+    }
+
+    /// Raises the level of this task alone and wakes whom that concerns.
+    pub(super) fn tell(&self, level: Level, reason: Reason, by: Option<TaskId>) -> Cancel {
+        let before = self.header.lifecycle.snapshot().level();
+        let outcome = self.header.lifecycle.cancel(level, reason);
+        if !matches!(outcome, Cancel::Raised | Cancel::Ended) {
+            return outcome;
+        }
+        if let (None, Some(by)) = (before, by) {
+            // Relaxed: an id that stands alone. The first one stays.
+            let first = &self.header.extra().cancelled_by;
+            let _ = first.compare_exchange(0, by.get(), Ordering::Relaxed, Ordering::Relaxed);
+        }
+        // A waiter in `cancelled()` makes the extra part, then reads the word; here the word is written, then the extra
+        // part read. The fences on both sides keep both from missing each other.
+        fence(Ordering::SeqCst);
+        if let Some(extra) = self.header.extra_if_any() {
+            extra.told.notify(usize::MAX);
+        }
+        self.header.driver.wake();
+        if matches!(outcome, Cancel::Ended) {
+            self.slot.wake();
+        }
+        outcome
+    }
+}
+
+impl<S: ?Sized> TaskRecord<S> {
+    #[inline]
+    pub(crate) const fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+impl Children {
+    fn live(&self) -> MutexGuard<'_, Slab<Node>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[inline]
+fn read(moment: &AtomicU64) -> Option<Moment> {
+    match moment.load(Ordering::Relaxed) {
+        UNSET => None,
+        nanos => Some(Moment::from_nanos(nanos)),
+    }
+}
+
+/// No moment was stored yet.
+const UNSET: u64 = u64::MAX;

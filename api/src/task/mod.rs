@@ -1,0 +1,63 @@
+//! Tasks: how they are described, run, watched and stopped.
+//!
+//! A [`TaskBuilder`] describes a task, its `run` starts it on a [`Runtime`](crate::Runtime) and gives a [`Task`], the
+//! handle. The work sees itself through a [`Context`]. All decisions about a task's life are taken by one
+//! [`Lifecycle`](sweet_async_core::lifecycle::Lifecycle) word; the engine around it is one future, the same on every
+//! executor.
+//!
+//! # Rules
+//! - A dropped handle detaches. A task is owned by its parent, which does not end before it.
+//! - A panic in the work becomes [`Cause::Panicked`] and never unwinds into the executor.
+//! - A task ends in exactly one way; the handle gives its result once.
+//! - Cancelling has three levels:
+//!
+//! | level | async work | blocking closure |
+//! |---|---|---|
+//! | `Graceful` | told through its context; may finish within the grace period, then it is killed | the same, at its checkpoints |
+//! | `Kill` | dropped when it next awaits; callbacks run; its result is refused | passes no further checkpoint; its result is refused |
+//! | `KillHard` | over at once: the handle resolves, no callback runs | over at once; the thread is counted as abandoned until it returns |
+//!
+//! - A task that is cancelled before it starts never starts, at every level.
+//! - Work that returns an error after it was told gracefully ends as cancelled and keeps the error; work that returns a
+//!   value completes.
+//! - A deadline is no cancellation: it ends the work at once, whether it is shielded or not.
+
+mod builder;
+mod callbacks;
+mod context;
+mod driver;
+mod error;
+mod handle;
+mod header;
+mod id;
+mod join;
+mod plan;
+mod retry;
+mod slot;
+mod view;
+mod work;
+
+pub use builder::{Retrying, Single, SpawningTaskBuilder, TaskBuilder};
+pub use context::{Context, Stopped};
+pub use error::{Cancellation, Cause, CircuitOpen, Invalid, Limit, Panic, Rejection, TaskError, TimedOut};
+pub use handle::{CancellationResult, Task};
+pub use header::{Awaited, TaskRecord};
+pub use id::{IdsExhausted, ParseTaskIdError, TaskId};
+pub use join::{All, Any, FirstError, Joiner};
+pub use plan::{Begun, BlockingResult, Fallback, NoFallback, Rescue};
+pub use retry::{Always, Classify, Jitter, Retry, Verdict};
+pub use view::{AlreadyEnded, Request, TaskRef};
+pub use work::{AsyncFallible, AsyncValue, AsyncWork, Fallible, IntoAsyncResult, RepeatableWork, Value};
+
+use crate::Moment;
+
+/// When a task must have ended, and whose doing that is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    /// The deadline in force.
+    pub(crate) at: Moment,
+    /// The part of it that was inherited.
+    pub(crate) inherited: Moment,
+    /// The task that the inherited part comes from.
+    pub(crate) inherited_from: TaskId,
+}

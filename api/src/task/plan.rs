@@ -1,0 +1,404 @@
+//! How a task's work is begun, begun again, and replaced when it failed.
+
+use alloc::sync::Arc;
+use core::convert::Infallible;
+use core::fmt;
+use core::future::{Future, Pending};
+use core::marker::PhantomData;
+use core::mem;
+use core::panic::AssertUnwindSafe;
+use core::pin::Pin;
+use core::task::{self, Poll, Waker};
+use core::time::Duration;
+use std::panic::catch_unwind;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pin_project_lite::pin_project;
+
+use super::context::Context;
+use super::error::{Cause, Panic, Rejection, TaskError};
+use super::retry::{Classify, Retry};
+use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
+use crate::Runtime;
+
+/// Why an attempt has no value.
+pub(crate) enum Fault<E> {
+    /// The work returned this.
+    Error(E),
+    /// The engine found this.
+    Cause(Cause<E>),
+    /// Another task's error, taken over as it is.
+    Task(TaskError<E>),
+}
+
+/// How often a task's work can be begun, and when again.
+pub(crate) trait Plan<R: Runtime, T, E> {
+    /// One attempt.
+    type Attempt: Future<Output = Result<T, Fault<E>>>;
+
+    /// Whether an attempt goes on until it returns by itself, because it blocks a thread.
+    const FENCED: bool = false;
+
+    /// Begins an attempt; `None` if nothing is left to begin.
+    fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt>;
+
+    /// After how long to try again, if at all.
+    fn again(&mut self, _cause: &Cause<E>, _attempt: u16, _spent: Duration) -> Option<Duration> {
+        None
+    }
+
+    /// How long one attempt may take.
+    fn attempt_timeout(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// What a task does when its work has failed for good.
+pub trait Rescue<T, E> {
+    /// The fallback's work.
+    type Future: Future<Output = Result<T, E>>;
+
+    /// Begins the fallback, or hands the error back if there is none.
+    fn rescue(&mut self, error: TaskError<E>) -> Result<Begun<Self::Future, E>, TaskError<E>>;
+}
+
+/// A fallback that has begun, and the error it was begun for.
+pub type Begun<F, E> = (F, Arc<TaskError<E>>);
+
+/// Work that is begun once.
+pub(crate) struct Once<F, A, M> {
+    work: Option<F>,
+    inferred: PhantomData<fn() -> (A, M)>,
+}
+
+/// Work that is begun again after a failure, as a policy says.
+pub(crate) struct Repeated<F, A, M, C> {
+    work: F,
+    retry: Retry,
+    classify: C,
+    previous: Duration,
+    inferred: PhantomData<fn() -> (A, M)>,
+}
+
+/// Work that blocks a thread, begun once.
+pub(crate) struct Blocking<F, A, M> {
+    work: Option<F>,
+    inferred: PhantomData<fn() -> (A, M)>,
+}
+
+/// Work that takes over another task's error.
+pub(crate) struct Linked<F> {
+    work: Option<F>,
+}
+
+/// No fallback.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct NoFallback;
+
+/// A fallback.
+pub struct Fallback<F, M> {
+    work: Option<F>,
+    inferred: PhantomData<fn() -> M>,
+}
+
+impl<F, A, M> Once<F, A, M> {
+    #[inline]
+    pub(crate) const fn new(work: F) -> Self {
+        Self {
+            work: Some(work),
+            inferred: PhantomData,
+        }
+    }
+}
+
+impl<F, A, M, C> Repeated<F, A, M, C> {
+    pub(crate) const fn new(work: F, retry: Retry, classify: C) -> Self {
+        Self {
+            work,
+            retry,
+            classify,
+            previous: Duration::ZERO,
+            inferred: PhantomData,
+        }
+    }
+}
+
+impl<F, A, M> Blocking<F, A, M> {
+    pub(crate) const fn new(work: F) -> Self {
+        Self {
+            work: Some(work),
+            inferred: PhantomData,
+        }
+    }
+}
+
+impl<F> Linked<F> {
+    pub(crate) const fn new(work: F) -> Self {
+        Self { work: Some(work) }
+    }
+}
+
+impl<F, M> fmt::Debug for Fallback<F, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fallback")
+            .field("begun", &self.work.is_none())
+            .finish()
+    }
+}
+
+impl<F, M> Fallback<F, M> {
+    pub(crate) const fn new(work: F) -> Self {
+        Self {
+            work: Some(work),
+            inferred: PhantomData,
+        }
+    }
+}
+
+impl<R, T, E, F, A, M> Plan<R, T, E> for Once<F, A, M>
+where
+    R: Runtime,
+    F: AsyncWork<Context<R>, A>,
+    F::Output: IntoAsyncResult<T, E, M>,
+{
+    type Attempt = Lift<<F::Output as IntoAsyncResult<T, E, M>>::Future>;
+
+    #[inline]
+    fn begin(&mut self, _: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
+        let work = self.work.take()?;
+        Some(Lift {
+            future: work.call(context).into_async_result(),
+        })
+    }
+}
+
+impl<R, T, E, F, A, M, C> Plan<R, T, E> for Repeated<F, A, M, C>
+where
+    R: Runtime,
+    F: RepeatableWork<Context<R>, A>,
+    F::Output: IntoAsyncResult<T, E, M>,
+    C: Classify<E>,
+{
+    type Attempt = Lift<<F::Output as IntoAsyncResult<T, E, M>>::Future>;
+
+    fn begin(&mut self, _: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
+        Some(Lift {
+            future: self.work.call_again(context).into_async_result(),
+        })
+    }
+
+    fn again(&mut self, cause: &Cause<E>, attempt: u16, spent: Duration) -> Option<Duration> {
+        let delay = self
+            .retry
+            .next(&self.classify, cause, attempt, self.previous, spent)?;
+        self.previous = delay;
+        Some(delay)
+    }
+
+    fn attempt_timeout(&self) -> Option<Duration> {
+        self.retry.limit()
+    }
+}
+
+impl<R, T, E, F, A, M> Plan<R, T, E> for Blocking<F, A, M>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    F: AsyncWork<Context<R>, A> + Send + 'static,
+    F::Output: BlockingResult<T, E, M>,
+{
+    type Attempt = BlockingAttempt<R, T, E>;
+
+    const FENCED: bool = true;
+
+    fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
+        let work = self.work.take()?;
+        let context = context();
+        let desk = Arc::new(Mutex::new(Desk::Working(None)));
+        let closure = Closure {
+            desk: Arc::clone(&desk),
+            runtime: runtime.clone(),
+        };
+        let call = move || {
+            // One that was abandoned in the queue is not begun.
+            if !closure.is_abandoned() {
+                let result = catch_unwind(AssertUnwindSafe(|| work.call(|| context).into_result()));
+                closure.hand_in(result);
+            }
+        };
+        // A closure that is handed back or dropped uncalled reports that itself, as it is dropped.
+        drop(runtime.spawn_blocking(call));
+        Some(BlockingAttempt {
+            desk,
+            runtime: runtime.clone(),
+        })
+    }
+}
+
+impl<R, T, E, F, W> Plan<R, T, E> for Linked<F>
+where
+    R: Runtime,
+    F: FnOnce(Context<R>) -> W,
+    W: Future<Output = Result<T, Fault<E>>>,
+{
+    type Attempt = W;
+
+    fn begin(&mut self, _: &R, context: impl FnOnce() -> Context<R>) -> Option<W> {
+        let work = self.work.take()?;
+        Some(work(context()))
+    }
+}
+
+impl<T, E> Rescue<T, E> for NoFallback {
+    type Future = Pending<Result<T, E>>;
+
+    fn rescue(&mut self, error: TaskError<E>) -> Result<Begun<Self::Future, E>, TaskError<E>> {
+        Err(error)
+    }
+}
+
+impl<T, E, F, O, M> Rescue<T, E> for Fallback<F, M>
+where
+    F: FnOnce(Arc<TaskError<E>>) -> O,
+    O: IntoAsyncResult<T, E, M>,
+{
+    type Future = O::Future;
+
+    fn rescue(&mut self, error: TaskError<E>) -> Result<Begun<Self::Future, E>, TaskError<E>> {
+        let Some(work) = self.work.take() else {
+            return Err(error);
+        };
+        let error = Arc::new(error);
+        Ok((work(Arc::clone(&error)).into_async_result(), error))
+    }
+}
+
+/// What a blocking closure may return: `T` or `Result<T, E>`.
+pub trait BlockingResult<T, E, Marker> {
+    /// As a `Result`.
+    fn into_result(self) -> Result<T, E>;
+}
+
+impl<T> BlockingResult<T, Infallible, super::work::Value> for T {
+    fn into_result(self) -> Result<T, Infallible> {
+        Ok(self)
+    }
+}
+
+impl<T, E> BlockingResult<T, E, super::work::Fallible> for Result<T, E> {
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+pin_project! {
+    /// The work's future, its error told apart from the engine's.
+    pub(crate) struct Lift<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<T, E, F: Future<Output = Result<T, E>>> Future for Lift<F> {
+    type Output = Result<T, Fault<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        self.project().future.poll(cx).map_err(Fault::Error)
+    }
+}
+
+/// A closure that runs on a thread of its own, seen from its task. Dropped while it runs, it is abandoned: its result is
+/// dropped, and it is counted until it returns.
+pub(crate) struct BlockingAttempt<R: Runtime, T, E> {
+    desk: Arc<Mutex<Desk<T, E>>>,
+    runtime: R,
+}
+
+/// The same, seen from the thread.
+struct Closure<R: Runtime, T, E> {
+    desk: Arc<Mutex<Desk<T, E>>>,
+    runtime: R,
+}
+
+/// Where the two meet.
+enum Desk<T, E> {
+    Working(Option<Waker>),
+    Done(std::thread::Result<Result<T, E>>),
+    /// The closure was dropped uncalled.
+    Lost,
+    Abandoned,
+}
+
+impl<R: Runtime, T, E> Closure<R, T, E> {
+    fn is_abandoned(&self) -> bool {
+        matches!(&*lock(&self.desk), Desk::Abandoned)
+    }
+
+    fn hand_in(&self, result: std::thread::Result<Result<T, E>>) {
+        self.leave(Desk::Done(result));
+    }
+
+    /// Leaves `last` on the desk if the closure has left nothing yet.
+    fn leave(&self, last: Desk<T, E>) {
+        let mut desk = lock(&self.desk);
+        let Desk::Working(waker) = &mut *desk else {
+            drop(desk);
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
+            return;
+        };
+        let waker = waker.take();
+        *desk = last;
+        drop(desk);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<R: Runtime, T, E> Drop for Closure<R, T, E> {
+    fn drop(&mut self) {
+        if self.is_abandoned() {
+            self.runtime.root().returned();
+        } else {
+            self.leave(Desk::Lost);
+        }
+    }
+}
+
+impl<R: Runtime, T, E> Future for BlockingAttempt<R, T, E> {
+    type Output = Result<T, Fault<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let mut desk = lock(&self.desk);
+        if let Desk::Working(waker) = &mut *desk {
+            *waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(match mem::replace(&mut *desk, Desk::Lost) {
+            Desk::Done(Ok(Ok(value))) => Ok(value),
+            Desk::Done(Ok(Err(error))) => Err(Fault::Error(error)),
+            Desk::Done(Err(payload)) => Err(Fault::Cause(Cause::Panicked(Panic::new(payload)))),
+            Desk::Working(_) | Desk::Lost | Desk::Abandoned => {
+                Err(Fault::Cause(Cause::Rejected(Rejection::NoRuntime)))
+            }
+        })
+    }
+}
+
+impl<R: Runtime, T, E> Drop for BlockingAttempt<R, T, E> {
+    fn drop(&mut self) {
+        let mut desk = lock(&self.desk);
+        if matches!(&*desk, Desk::Working(_)) {
+            // Counted before the closure can see it, so that the count never dips below.
+            self.runtime.root().abandon();
+            *desk = Desk::Abandoned;
+        }
+    }
+}
+
+fn lock<T, E>(desk: &Mutex<Desk<T, E>>) -> MutexGuard<'_, Desk<T, E>> {
+    desk.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,201 @@
+//! When failed work is tried again.
+
+use core::time::Duration;
+
+use sweet_async_core::backoff::Backoff;
+pub use sweet_async_core::backoff::Jitter;
+
+use super::error::{Cause, CircuitOpen, Invalid, Limit, TimedOut};
+
+/// How often, after how long, and how long at most failed work is tried again.
+///
+/// Delays are counted in milliseconds, rounded up. A wait never outlasts the task's deadline: if it would, the task ends
+/// with the failure at hand. What is tried again: an error that the classifier does not refuse, an attempt that took
+/// too long, and an attempt that the circuit breaker refused, once the breaker says it is worth it. A panic is not.
+///
+/// # Examples
+/// ```
+/// use sweet_async_api::task::{Jitter, Retry};
+/// use sweet_async_api::units::DurationUnits;
+///
+/// let retry = Retry::exponential(100.millis())
+///     .max_delay(5.seconds())
+///     .attempts(4)
+///     .jitter(Jitter::Full)
+///     .attempt_timeout(2.seconds());
+/// # let _ = retry;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    backoff: Backoff,
+    attempts: u32,
+    attempt_timeout: Option<Duration>,
+}
+
+/// What to do about an error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Try again after the delay that is due.
+    Retry,
+    /// Try again after this long, as the other side asked.
+    RetryAfter(Duration),
+    /// Do not try again: it would fail again.
+    GiveUp,
+}
+
+/// Decides by the error whether to try again: any `Fn(&E) -> Verdict`.
+pub trait Classify<E> {
+    /// What to do about `error`.
+    fn classify(&self, error: &E) -> Verdict;
+}
+
+/// Tries again whatever the error was.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Always;
+
+impl<E> Classify<E> for Always {
+    fn classify(&self, _: &E) -> Verdict {
+        Verdict::Retry
+    }
+}
+
+impl<E, F: Fn(&E) -> Verdict> Classify<E> for F {
+    fn classify(&self, error: &E) -> Verdict {
+        self(error)
+    }
+}
+
+impl Retry {
+    /// How many attempts are made if nobody says: 3, the first one included.
+    pub const ATTEMPTS: u32 = 3;
+
+    /// Tries again at once.
+    #[must_use]
+    pub const fn immediate() -> Self {
+        Self::by(Backoff::immediate())
+    }
+
+    /// Waits the same `delay` each time.
+    #[must_use]
+    pub fn fixed(delay: Duration) -> Self {
+        Self::by(Backoff::fixed(millis(delay)))
+    }
+
+    /// Waits `step`, then twice `step`, then three times.
+    #[must_use]
+    pub fn linear(step: Duration) -> Self {
+        Self::by(Backoff::linear(millis(step)))
+    }
+
+    /// Waits `first`, and twice as long each time after that.
+    #[must_use]
+    pub fn exponential(first: Duration) -> Self {
+        Self::by(Backoff::exponential(millis(first)))
+    }
+
+    /// Waits a random time between `base` and three times the previous delay.
+    #[must_use]
+    pub fn decorrelated(base: Duration) -> Self {
+        Self::by(Backoff::decorrelated(millis(base)))
+    }
+
+    /// Never waits longer than `longest` between two attempts.
+    #[must_use]
+    pub fn max_delay(mut self, longest: Duration) -> Self {
+        self.backoff = self.backoff.cap(millis(longest));
+        self
+    }
+
+    /// Makes at most this many attempts, the first one included.
+    #[must_use]
+    pub const fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self.backoff = self.backoff.attempts(attempts);
+        self
+    }
+
+    /// Spreads the delays by chance.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: Jitter) -> Self {
+        self.backoff = self.backoff.jitter(jitter);
+        self
+    }
+
+    /// Begins no attempt this long or longer after the first one began.
+    #[must_use]
+    pub fn total(mut self, total: Duration) -> Self {
+        self.backoff = self.backoff.total(millis(total));
+        self
+    }
+
+    /// Gives up an attempt that takes longer than this; it counts as failed.
+    #[must_use]
+    pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
+        self
+    }
+
+    const fn by(backoff: Backoff) -> Self {
+        Self {
+            backoff: backoff.attempts(Self::ATTEMPTS),
+            attempts: Self::ATTEMPTS,
+            attempt_timeout: None,
+        }
+    }
+
+    pub(super) const fn limit(&self) -> Option<Duration> {
+        self.attempt_timeout
+    }
+
+    /// Whether the settings make sense, also together with the task's timeout.
+    pub(super) fn check(&self, timeout: Option<Duration>) -> Result<(), Invalid> {
+        if self.attempts == 0 {
+            return Err(Invalid::ZeroAttempts);
+        }
+        match (self.attempt_timeout, timeout) {
+            (Some(Duration::ZERO), _) => Err(Invalid::ZeroAttemptTimeout),
+            (Some(attempt), Some(all)) if attempt >= all => Err(Invalid::AttemptTimeoutTooLong),
+            _ => Ok(()),
+        }
+    }
+
+    /// The delay before the next attempt, if one is due.
+    pub(super) fn next<E>(
+        &self,
+        classify: &impl Classify<E>,
+        cause: &Cause<E>,
+        attempt: u16,
+        previous: Duration,
+        spent: Duration,
+    ) -> Option<Duration> {
+        let verdict = match cause {
+            Cause::Failed(error) => classify.classify(error),
+            Cause::TimedOut(TimedOut {
+                limit: Limit::Attempt,
+                ..
+            }) => Verdict::Retry,
+            Cause::CircuitOpen(CircuitOpen { retry_in: Some(wait) }) => Verdict::RetryAfter(*wait),
+            _ => Verdict::GiveUp,
+        };
+        if verdict == Verdict::GiveUp {
+            return None;
+        }
+        let random = fastrand::u32(..);
+        let due = self
+            .backoff
+            .next(u32::from(attempt), millis(previous), millis(spent), random)
+            .ok()?;
+        Some(match verdict {
+            Verdict::RetryAfter(wait) => wait,
+            _ => Duration::from_millis(u64::from(due)),
+        })
+    }
+}
+
+/// Whole milliseconds, rounded up; saturates at 49 days.
+fn millis(duration: Duration) -> u32 {
+    let whole = duration.as_nanos().div_ceil(1_000_000);
+    u32::try_from(whole).unwrap_or(u32::MAX)
+}
