@@ -66,7 +66,7 @@ pub(crate) fn judge(model: &str, exit: Exit, printed: &str, recorded: &str) -> V
         }),
         Exit::Failure => first_panic(printed).map_or_else(
             || Verdict::Void(format!("it ended without a panic: {}", last_line(printed))),
-            judge_panic,
+            |message| judge_panic(&message),
         ),
         Exit::Success => {
             let mut rows = recorded.lines();
@@ -102,11 +102,22 @@ fn judge_panic(message: &str) -> Verdict {
     Verdict::Failed(Failure { how, message })
 }
 
-/// The line after the first `thread '..' panicked at ..:`.
-fn first_panic(printed: &str) -> Option<&str> {
-    let mut lines = printed.lines();
+/// What the first panic said: the line after `thread '..' panicked at ..:`, and the two sides of a comparison.
+fn first_panic(printed: &str) -> Option<String> {
+    let mut lines = printed.lines().map(str::trim);
     lines.find(|line| line.starts_with("thread '") && line.contains(" panicked at "))?;
-    lines.next().map(str::trim)
+    let first = lines.next()?;
+    let Some(said) = first
+        .strip_prefix("assertion `left == right` failed")
+        .or_else(|| first.strip_prefix("assertion `left != right` failed"))
+    else {
+        return Some(first.to_owned());
+    };
+    let said = said
+        .strip_prefix(": ")
+        .unwrap_or("the two sides differ from what they should be");
+    let sides: Vec<_> = lines.take(2).collect();
+    Some(format!("{said} ({})", sides.join(", ")))
 }
 
 fn last_line(printed: &str) -> &str {
@@ -149,12 +160,11 @@ mod tests {
 
     #[test]
     fn the_first_panic_tells_how_it_failed() {
-        let said = "assertion `left == right` failed: told empty 2 times";
         assert_eq!(
-            failed(said),
+            failed("assertion `left == right` failed: told empty 2 times"),
             Verdict::Failed(Failure {
                 how: How::Assertion,
-                message: said.to_owned()
+                message: "told empty 2 times (left: 2, right: 1)".to_owned()
             })
         );
         let table = [
