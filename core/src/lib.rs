@@ -10,6 +10,7 @@ pub mod lifecycle;
 pub mod priority;
 mod sync;
 pub mod tick;
+pub mod vector_clock;
 
 pub use backoff::Backoff;
 pub use credit::Credits;
@@ -17,3 +18,4 @@ pub use group::Group;
 pub use id::IdGenerator;
 pub use priority::Priority;
 pub use tick::Tick;
+pub use vector_clock::{AtomicVectorClock, VectorClock};
