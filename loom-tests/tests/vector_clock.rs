@@ -210,7 +210,7 @@ fn snapshots_never_go_back() {
         name: "vector_clock::snapshots_never_go_back",
         holds: "V2, V4",
         threads: 3,
-        preemptions: Some(3),
+        preemptions: Some(2),
         witnesses: &["grew in between", "stayed", "saw one merge only"],
     };
     check(model, |witness| {

@@ -94,11 +94,11 @@ impl<const N: usize> Nodes<N> {
     /// The slot of `name`, if it was enrolled; a name that is being enrolled may not be seen yet.
     #[must_use]
     pub fn slot(&self, name: NonZeroU32) -> Option<usize> {
-        // ORDERING: Relaxed. A name that is seen stays where it is (N1), and the slot carries no data. Model:
-        // `vector_clock::one_slot_a_name`.
-        self.names
-            .iter()
-            .position(|taken| taken.load(Relaxed) == name.get())
+        self.names.iter().position(|taken| {
+            // ORDERING: Relaxed. A name that is seen stays where it is (N1), and the slot carries no data. Model:
+            // `vector_clock::one_slot_a_name`.
+            taken.load(Relaxed) == name.get()
+        })
     }
 }
 
