@@ -260,7 +260,8 @@ impl Lifecycle {
     /// Opens a shielded section, in which graceful cancellation and kill are postponed.
     ///
     /// # Errors
-    /// [`ShieldError::TooDeep`] when 63 sections are open, [`ShieldError::Over`] when the task has ended.
+    /// [`ShieldError::TooDeep`] when 63 sections are open, [`ShieldError::NotStarted`] before the first attempt,
+    /// [`ShieldError::Over`] when the task has ended.
     pub fn shield(&self) -> Result<(), ShieldError> {
         self.change(Word::shield)
     }
@@ -388,6 +389,8 @@ pub enum ShieldError {
     TooDeep,
     /// No section is open.
     NotOpen,
+    /// Nothing runs yet that could be shielded.
+    NotStarted,
     /// The task has ended in this state.
     Over(State),
 }
@@ -462,6 +465,7 @@ impl fmt::Display for ShieldError {
         match self {
             Self::TooDeep => f.write_str("63 shielded sections are open; close one first"),
             Self::NotOpen => f.write_str("no shielded section is open"),
+            Self::NotStarted => f.write_str("the task has not started; open the section in its work"),
             Self::Over(state) => write!(f, "the task has already ended: {state}"),
         }
     }
@@ -469,3 +473,6 @@ impl fmt::Display for ShieldError {
 
 impl Error for FinishError {}
 impl Error for ShieldError {}
+
+#[cfg(test)]
+mod tests;

@@ -141,6 +141,10 @@ impl Word {
         if state.is_terminal() {
             return Err(ShieldError::Over(state));
         }
+        // A pending word is zero, so that `start` is one exchange.
+        if matches!(state, State::Pending) {
+            return Err(ShieldError::NotStarted);
+        }
         if self.shields() == SHIELDS_MAX {
             return Err(ShieldError::TooDeep);
         }
