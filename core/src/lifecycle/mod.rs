@@ -210,12 +210,12 @@ impl Lifecycle {
     /// Begins the first attempt of a pending task.
     #[inline]
     pub fn start(&self) -> Start {
-        // ORDERING: Acquire on success and failure. The owner reads what the creator wrote before it shared the task,
-        // and on failure what the canceller wrote (L5). Nothing is published by starting.
-        // Model: `lifecycle::cancel_before_start`.
+        // ORDERING: Acquire on failure: an owner that may not start reads what the canceller wrote (L5). Relaxed on
+        // success: the pending word was written by the constructor, which publishes nothing by it, and starting
+        // publishes nothing either. Model: `lifecycle::cancel_before_start`.
         match self
             .word
-            .compare_exchange(Word::PENDING.0, Word::STARTED.0, Acquire, Acquire)
+            .compare_exchange(Word::PENDING.0, Word::STARTED.0, Relaxed, Acquire)
         {
             Ok(_) => Start::Run,
             Err(found) => Start::Over(Word(found).state()),
