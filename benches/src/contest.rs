@@ -1,0 +1,158 @@
+//! What is compared, with whom, and what is to be reached.
+
+use core::fmt;
+
+use crate::Sample;
+
+/// Does the work so many times and says what it took.
+pub type Work = Box<dyn FnMut(u64) -> Sample>;
+
+/// One program that does the work of a figure.
+pub struct Contestant {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    pub(crate) work: Work,
+}
+
+/// What a contestant is to its figure.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Role {
+    /// This project.
+    Ours,
+    /// Another library, or what its user would write by hand.
+    Peer,
+    /// The least work that does the job, or a part of the job: nobody is faster.
+    Limit,
+}
+
+/// One thing that a user waits for.
+#[derive(Debug)]
+pub struct Figure {
+    pub(crate) name: &'static str,
+    /// What is counted: a task, a call, an item.
+    pub(crate) unit: &'static str,
+    /// How often the work is done in one turn.
+    pub(crate) times: u64,
+    pub(crate) contestants: Vec<Contestant>,
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// What ours is to reach.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Goal {
+    /// At most this many times the time of the named contestant.
+    Times(f64, &'static str),
+    /// At most this many times the time of the fastest peer.
+    BestPeer(f64),
+    /// At most so many nanoseconds, on the machine that the figure was set for.
+    Nanos(f64),
+    /// At most so many allocations more than the named contestant.
+    MoreAllocations(f64, &'static str),
+    /// No allocation at all.
+    NoAllocation,
+}
+
+/// Figures that belong together: one bench target.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Group {
+    /// The name of the bench target.
+    pub name: &'static str,
+    /// Sets the figures up.
+    pub figures: fn() -> Vec<Figure>,
+}
+
+impl Contestant {
+    /// A contestant whose `work` measures itself, without its setting up.
+    pub fn new(name: &'static str, role: Role, work: impl FnMut(u64) -> Sample + 'static) -> Self {
+        Self {
+            name,
+            role,
+            work: Box::new(work),
+        }
+    }
+
+    /// This project.
+    pub fn ours(name: &'static str, work: impl FnMut(u64) -> Sample + 'static) -> Self {
+        Self::new(name, Role::Ours, work)
+    }
+
+    /// A peer.
+    pub fn peer(name: &'static str, work: impl FnMut(u64) -> Sample + 'static) -> Self {
+        Self::new(name, Role::Peer, work)
+    }
+
+    /// The least work that does the job.
+    pub fn limit(name: &'static str, work: impl FnMut(u64) -> Sample + 'static) -> Self {
+        Self::new(name, Role::Limit, work)
+    }
+}
+
+impl Figure {
+    /// A figure without contestants, whose work is done `times` times in a turn.
+    #[must_use]
+    pub const fn new(name: &'static str, unit: &'static str, times: u64) -> Self {
+        Self {
+            name,
+            unit,
+            times,
+            contestants: Vec::new(),
+            goals: Vec::new(),
+        }
+    }
+
+    /// One more contestant.
+    #[must_use]
+    pub fn with(mut self, contestant: Contestant) -> Self {
+        self.contestants.push(contestant);
+        self
+    }
+
+    /// One more goal.
+    #[must_use]
+    pub fn goal(mut self, goal: Goal) -> Self {
+        self.goals.push(goal);
+        self
+    }
+}
+
+impl Group {
+    /// A group of figures.
+    #[must_use]
+    pub const fn new(name: &'static str, figures: fn() -> Vec<Figure>) -> Self {
+        Self { name, figures }
+    }
+}
+
+impl fmt::Debug for Contestant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contestant")
+            .field("name", &self.name)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ours => "ours",
+            Self::Peer => "peer",
+            Self::Limit => "limit",
+        })
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Times(most, of) => write!(f, "≤ {most:.2} × {of}"),
+            Self::BestPeer(most) => write!(f, "≤ {most:.2} × best peer"),
+            Self::Nanos(most) => write!(f, "≤ {most} ns"),
+            Self::MoreAllocations(most, of) => write!(f, "≤ {most} allocations more than {of}"),
+            Self::NoAllocation => write!(f, "0 allocations"),
+        }
+    }
+}
