@@ -4,6 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use crate::Runtime;
+use crate::emit::EmitBuilder;
 use crate::task::TaskBuilder;
 
 /// The entry of an adapter, which names it `AsyncTask`.
@@ -15,6 +16,13 @@ impl<R: Runtime + Default, E> Entry<R, E> {
     /// Describes a task that yields a `T`, on the executor that is running here.
     pub fn to<T>() -> TaskBuilder<R, T, E> {
         TaskBuilder::new(R::default())
+    }
+
+    /// Describes a pipeline of events of type `T`, on the executor that is running here.
+    ///
+    /// `E` is the error type of the receiver's closure, and inferred from it.
+    pub fn emits<T>() -> EmitBuilder<R, T, E> {
+        EmitBuilder::new(R::default())
     }
 }
 

@@ -22,6 +22,10 @@ pub use task::{Context, ParseTaskIdError, Task, TaskBuilder, TaskError, TaskId};
 /// What most programs need, for the preludes of the adapters.
 pub mod prelude {
     #[doc(no_inline)]
+    pub use crate::emit::{
+        Borrowed, CountUnits as _, Fold, LastEvent, Merge, Overflow, ReceiverStrategy, StreamingEvent,
+    };
+    #[doc(no_inline)]
     pub use crate::task::{All, Any, Cause, FirstError, Jitter, Retry, TaskError, Verdict};
     #[doc(no_inline)]
     pub use crate::units::DurationUnits as _;

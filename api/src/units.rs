@@ -1,6 +1,8 @@
-//! Durations written the way they are said: `30.seconds()`, `100.millis()`.
+//! Quantities written the way they are said: `30.seconds()`, `100.millis()`, `1_000.rows()`, `64.kib()`.
 
 use core::time::Duration;
+
+pub use crate::emit::CountUnits;
 
 /// Turns a whole number into a [`Duration`].
 ///

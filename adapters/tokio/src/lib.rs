@@ -31,13 +31,16 @@ mod runtime;
 
 pub use runtime::{Sleep, Tokio};
 #[doc(no_inline)]
-pub use sweet_async_api::{task, units};
+pub use sweet_async_api::{emit, task, units};
 
 /// Where tasks begin: `AsyncTask::to::<T>()`.
 pub type AsyncTask<E> = sweet_async_api::Entry<Tokio, E>;
 
 /// A running task on Tokio; see [`sweet_async_api::Task`].
 pub type Task<T, E = core::convert::Infallible> = sweet_async_api::Task<Tokio, T, E>;
+
+/// A running pipeline on Tokio; see [`sweet_async_api::emit::Emission`].
+pub type Emission<C, E = core::convert::Infallible> = emit::Emission<Tokio, C, E>;
 
 /// A task on Tokio seen from inside; see [`sweet_async_api::Context`].
 pub type Context = sweet_async_api::Context<Tokio>;

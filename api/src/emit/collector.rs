@@ -283,7 +283,7 @@ pub struct Fold<A, I, F, M> {
     item: core::marker::PhantomData<fn(I)>,
 }
 
-impl<A, I, F: FnMut(&mut A, I), M: FnOnce(A, A) -> A> Fold<A, I, F, M> {
+impl<A, I, F: FnMut(&mut A, I), M: FnMut(A, A) -> A> Fold<A, I, F, M> {
     /// Begins at `value`. Each shard of a pipeline begins there, so it should be neutral to `merge`.
     pub const fn new(value: A, add: F, merge: M) -> Self {
         Self {

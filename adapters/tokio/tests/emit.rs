@@ -1,0 +1,524 @@
+//! The promises of a pipeline, on both flavours of Tokio.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde::Deserialize;
+use sweet_async_tokio::emit::{EmitError, ItemError, SourceError, Stats};
+use sweet_async_tokio::prelude::*;
+
+/// Runs a test on both flavours.
+fn on_both<F: Future>(test: impl Fn() -> F) {
+    let single = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    single.block_on(test());
+    let several = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(3)
+        .enable_all()
+        .build()
+        .unwrap();
+    several.block_on(test());
+}
+
+fn balanced(stats: Stats) -> bool {
+    stats.taken_in == stats.out + stats.dropped + stats.failed + stats.in_flight
+}
+
+/// A file that is gone when the test is.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sweet-async-emit-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn serial_keeps_the_order_and_works_on_one_at_a_time() {
+    on_both(|| async {
+        let busy = Arc::new(AtomicUsize::new(0));
+        let collected = AsyncTask::emits::<u32>()
+            .collect_into::<Vec<u32>>()
+            .sender(|source| source.of(0..10_000).into_chunks(7.rows()))
+            .receiver(ReceiverStrategy::serial(), move |event, collector| {
+                assert_eq!(busy.fetch_add(1, Ordering::SeqCst), 0);
+                collector.add(event);
+                busy.fetch_sub(1, Ordering::SeqCst);
+            })
+            .await_final_event(LastEvent::into_collected)
+            .await
+            .unwrap();
+        assert!(collected.into_iter().eq(0..10_000));
+    });
+}
+
+#[test]
+fn parallel_workers_see_each_item_once_and_each_its_own_in_order() {
+    on_both(|| async {
+        let busy = Arc::new(AtomicUsize::new(0));
+        let last = AsyncTask::emits::<u32>()
+            .collect_into::<BTreeMap<u32, Vec<u32>>>()
+            .sender(|source| source.of(0..20_000).into_chunks(10.rows()))
+            .receiver(ReceiverStrategy::parallel(3), move |event, collector| {
+                assert!(busy.fetch_add(1, Ordering::SeqCst) < 3);
+                collector.add((event % 7, vec![event]));
+                busy.fetch_sub(1, Ordering::SeqCst);
+            })
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(last.stats().out, 20_000);
+        assert!(!last.is_partial());
+        let mut all: Vec<u32> = last.into_collected().into_values().flatten().collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..20_000));
+    });
+}
+
+#[test]
+fn sums_do_not_depend_on_the_number_of_workers() {
+    on_both(|| async {
+        let mut expected: HashMap<u32, u64> = HashMap::new();
+        for number in 0..5_000_u32 {
+            *expected.entry(number % 13).or_default() += u64::from(number);
+        }
+        for workers in 1..5 {
+            let collected = AsyncTask::emits::<u32>()
+                .collect_into::<HashMap<u32, u64>>()
+                .sender(|source| source.of(0..5_000).into_chunks(3.rows()))
+                .receiver(ReceiverStrategy::parallel(workers), |event, collector| {
+                    collector.add((event % 13, u64::from(event)));
+                })
+                .await_final_event(LastEvent::into_collected)
+                .await
+                .unwrap();
+            assert_eq!(collected, expected);
+            let largest = AsyncTask::emits::<u32>()
+                .collect_with(|| {
+                    Fold::new(
+                        0,
+                        |most: &mut u32, number: u32| *most = number.max(*most),
+                        u32::max,
+                    )
+                })
+                .sender(|source| source.of(0..5_000))
+                .receiver(ReceiverStrategy::parallel(workers), |event, collector| {
+                    collector.add(event);
+                })
+                .await_final_event(|last| last.into_collected().into_value())
+                .await
+                .unwrap();
+            assert_eq!(largest, 4_999);
+        }
+    });
+}
+
+#[test]
+fn failed_items_are_counted_the_first_are_kept_and_nothing_stops() {
+    on_both(|| async {
+        let last = AsyncTask::emits::<u32>()
+            .collect_into::<Vec<u32>>()
+            .keep_errors(3)
+            .sender(|source| source.of(0..100))
+            .receiver(ReceiverStrategy::serial(), |event, collector| {
+                if event % 10 == 3 {
+                    return Err(format!("{event} is unlucky"));
+                }
+                collector.add(event);
+                Ok(())
+            })
+            .run()
+            .await
+            .unwrap();
+        let Stats {
+            taken_in,
+            out,
+            failed,
+            dropped,
+            in_flight,
+            ..
+        } = last.stats();
+        assert_eq!((taken_in, out, failed, dropped, in_flight), (100, 90, 10, 0, 0));
+        let kept: Vec<String> = last.errors().iter().map(ToString::to_string).collect();
+        assert_eq!(kept, ["3 is unlucky", "13 is unlucky", "23 is unlucky"]);
+        assert_eq!(last.collected().len(), 90);
+    });
+}
+
+#[test]
+fn a_strict_pipeline_stops_at_the_first_failure_and_drops_the_rest() {
+    on_both(|| async {
+        let running = AsyncTask::emits::<u32>()
+            .stop_on_error()
+            .sender(|source| source.of(0..).into_chunks(10.rows()))
+            .receiver(ReceiverStrategy::parallel(2), |event, _| {
+                if event == 55 { Err("enough") } else { Ok(()) }
+            })
+            .run();
+        let live = running.live_stats();
+        let Cause::Failed(EmitError::Item(ItemError::Receiver(error))) =
+            running.await.unwrap_err().into_cause()
+        else {
+            panic!("another cause");
+        };
+        assert_eq!(error, "enough");
+        let stats = live.read();
+        assert!(balanced(stats));
+        assert_eq!((stats.failed, stats.in_flight), (1, 0));
+    });
+}
+
+#[test]
+fn a_panic_in_a_receiver_is_an_error_and_the_counts_balance() {
+    on_both(|| async {
+        for workers in [1, 3] {
+            let running = AsyncTask::emits::<u32>()
+                .sender(|source| source.of(0..).into_chunks(10.rows()))
+                .receiver(ReceiverStrategy::parallel(workers), |event, _| {
+                    assert_ne!(event, 55, "boom");
+                })
+                .run();
+            let live = running.live_stats();
+            let Cause::Failed(EmitError::Receiver(error)) = running.await.unwrap_err().into_cause() else {
+                panic!("another cause");
+            };
+            assert!(error.is_panicked());
+            let stats = live.read();
+            assert!(balanced(stats));
+            assert_eq!((stats.failed, stats.in_flight), (1, 0));
+        }
+    });
+}
+
+#[test]
+fn a_panic_in_the_source_is_an_error() {
+    on_both(|| async {
+        let error = AsyncTask::emits::<u32>()
+            .sender(|source| source.of((0..).inspect(|number| assert_ne!(*number, 55, "boom"))))
+            .receiver(ReceiverStrategy::parallel(2), |_, _| {})
+            .run()
+            .await
+            .unwrap_err();
+        assert!(matches!(error.into_cause(), Cause::Failed(EmitError::Sender(error)) if error.is_panicked()));
+    });
+}
+
+#[derive(Debug, Deserialize)]
+struct Flight {
+    origin: String,
+    delay: i64,
+}
+
+#[derive(Deserialize)]
+struct FlightRef<'a> {
+    origin: &'a str,
+    delay: i64,
+}
+
+impl Borrowed for FlightRef<'static> {
+    type Of<'a> = FlightRef<'a>;
+}
+
+const TABLE: &str = "date,delay,origin\n1,5,LAS\n2,late,DFW\n3,-7,LAS\n4,1\n5,2,DFW\n";
+
+#[test]
+fn bad_rows_of_a_file_are_counted_and_told_and_stop_nothing() {
+    let file = Scratch::new("bad-rows.csv", TABLE);
+    on_both(|| async {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let telling = Arc::clone(&told);
+        let last = AsyncTask::emits::<Flight>()
+            .collect_into::<BTreeMap<String, i64>>()
+            .sender(|source| source.of_file(&file.0).csv().into_chunks(1.rows()))
+            .receiver(ReceiverStrategy::parallel(2), |flight, collector| {
+                collector.add((flight.origin, flight.delay));
+            })
+            .on_event(move |event| {
+                if let StreamingEvent::Error(error) = event {
+                    telling.lock().unwrap().push(error.to_string());
+                }
+            })
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(
+            (last.stats().taken_in, last.stats().out, last.stats().failed),
+            (5, 3, 2)
+        );
+        assert_eq!(told.lock().unwrap().len(), 2);
+        let mut lines: Vec<u64> = last
+            .errors()
+            .iter()
+            .map(|error| match error {
+                ItemError::Row(error) => error.line,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        lines.sort_unstable();
+        assert_eq!(lines, [3, 5]);
+        let expected = BTreeMap::from([("DFW".to_owned(), 2), ("LAS".to_owned(), -2)]);
+        assert_eq!(last.into_collected(), expected);
+    });
+}
+
+#[test]
+fn borrowed_rows_and_lines_are_collected_without_being_owned() {
+    let file = Scratch::new("borrowed.csv", TABLE);
+    on_both(|| async {
+        let delays = AsyncTask::emits::<FlightRef<'_>>()
+            .collect_into::<BTreeMap<String, i64>>()
+            .sender(|source| source.of_file(&file.0).csv_borrowed())
+            .receiver(ReceiverStrategy::serial(), |flight, collector| {
+                match collector.get_mut(flight.origin) {
+                    Some(delay) => *delay += flight.delay,
+                    None => collector.add((flight.origin.to_owned(), flight.delay)),
+                }
+            })
+            .await_final_event(LastEvent::into_collected)
+            .await
+            .unwrap();
+        assert_eq!(delays["LAS"], -2);
+        let bytes = AsyncTask::emits::<&str>()
+            .collect_into::<HashMap<(), usize>>()
+            .sender(|source| source.of_file(&file.0).lines())
+            .receiver(ReceiverStrategy::serial(), |line, collector| {
+                collector.add(((), line.len() + 1));
+            })
+            .await_final_event(LastEvent::into_collected)
+            .await
+            .unwrap();
+        assert_eq!(bytes[&()], TABLE.len());
+    });
+}
+
+#[test]
+fn sources_that_cannot_be_read_are_typed_errors() {
+    let file = Scratch::new("wrong-header.csv", "a,b\n1,2\n");
+    on_both(|| async {
+        let read = |path: &std::path::Path| {
+            let path = path.to_owned();
+            AsyncTask::emits::<Flight>()
+                .sender(move |source| source.of_file(path).csv())
+                .receiver(ReceiverStrategy::serial(), |_, _| {})
+                .run()
+        };
+        let missing = read("no/such/file.csv".as_ref()).await.unwrap_err();
+        assert!(
+            matches!(
+                missing.failure(),
+                Some(EmitError::Source(SourceError::Open { .. }))
+            ),
+            "{missing}"
+        );
+        let wrong = read(&file.0).await.unwrap_err();
+        let Some(EmitError::Source(SourceError::WrongHeader { missing, found, .. })) = wrong.failure() else {
+            panic!("{wrong}");
+        };
+        assert_eq!((*missing, found.len()), ("origin", 2));
+    });
+}
+
+#[test]
+fn cancelled_gracefully_it_works_off_what_is_in_flight_and_says_that_it_is_partial() {
+    on_both(|| async {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let seeing = Arc::clone(&events);
+        let running = AsyncTask::emits::<u64>()
+            .collect_into::<u64>()
+            .sender(|source| source.of(0..).into_chunks(10.rows()))
+            .receiver(ReceiverStrategy::parallel(2), |_, collector| collector.add(()))
+            .on_event(move |event| {
+                let name = match event {
+                    StreamingEvent::Continue(_) => "continue",
+                    StreamingEvent::Cancelled(_) => "cancelled",
+                    StreamingEvent::Final(_) => "final",
+                    _ => "other",
+                };
+                seeing.lock().unwrap().push(name);
+            })
+            .run();
+        while running.stats().out < 1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!running.is_complete());
+        running.cancel(Level::Graceful).unwrap();
+        let last = running.await.unwrap();
+        assert!(last.is_partial());
+        let stats = last.stats();
+        assert_eq!(
+            (stats.taken_in, stats.dropped, stats.in_flight),
+            (stats.out, 0, 0)
+        );
+        assert_eq!(*last.collected(), stats.out);
+        let events = events.lock().unwrap();
+        assert_eq!(events.iter().filter(|&&name| name == "final").count(), 1);
+        assert_eq!(events.iter().filter(|&&name| name == "cancelled").count(), 1);
+        assert_eq!(events.last(), Some(&"final"));
+    });
+}
+
+#[test]
+fn killed_it_drops_what_is_in_flight_and_counts_it() {
+    on_both(|| async {
+        let running = AsyncTask::emits::<u64>()
+            .sender(|source| source.of(0..).into_chunks(10.rows()))
+            .receiver(ReceiverStrategy::parallel(2), |_, _| {})
+            .run();
+        let live = running.live_stats();
+        while live.read().out < 1_000 {
+            tokio::task::yield_now().await;
+        }
+        running.cancel(Level::Kill).unwrap();
+        assert!(running.await.unwrap_err().is_cancelled());
+        let stats = live.read();
+        assert!(balanced(stats));
+        assert_eq!(stats.in_flight, 0);
+        assert_eq!(live.read(), stats);
+    });
+}
+
+#[test]
+fn a_timeout_ends_it() {
+    on_both(|| async {
+        let error = AsyncTask::emits::<u64>()
+            .name("endless")
+            .timeout(5.millis())
+            .sender(|source| source.of(0..))
+            .receiver(ReceiverStrategy::serial(), |_, _| {})
+            .run()
+            .await
+            .unwrap_err();
+        assert!(error.is_timed_out());
+        assert_eq!(error.name(), "endless");
+    });
+}
+
+#[test]
+fn counts_balance_whenever_they_are_read() {
+    let several = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    several.block_on(async {
+        let running = AsyncTask::emits::<u64>()
+            .edge_capacity(4)
+            .sender(|source| source.of(0..200_000).into_chunks(5.rows()))
+            .receiver(ReceiverStrategy::parallel(2), |event, _| {
+                if event % 3 == 0 { Err(()) } else { Ok(()) }
+            })
+            .run();
+        let live = running.live_stats();
+        let watcher = std::thread::spawn(move || {
+            let mut before = Stats::default();
+            while before.out + before.failed < 200_000 {
+                let now = live.read();
+                assert!(balanced(now));
+                assert!(
+                    now.taken_in >= before.taken_in && now.out >= before.out && now.failed >= before.failed
+                );
+                before = now;
+            }
+            before
+        });
+        let last = running.await.unwrap();
+        assert_eq!(watcher.join().unwrap(), last.stats());
+        assert_eq!((last.stats().out, last.stats().failed), (133_333, 66_667));
+    });
+}
+
+#[test]
+fn a_slow_receiver_holds_the_source_back() {
+    on_both(|| async {
+        let most = Arc::new(AtomicUsize::new(0));
+        let made = Arc::new(AtomicUsize::new(0));
+        let (seen, making) = (Arc::clone(&most), Arc::clone(&made));
+        let last = AsyncTask::emits::<usize>()
+            .collect_into::<u64>()
+            .edge_capacity(3)
+            .sender(move |source| {
+                source
+                    .of((0..1_000).inspect(move |_| _ = making.fetch_add(1, Ordering::SeqCst)))
+                    .into_chunks(2.rows())
+            })
+            .receiver(ReceiverStrategy::serial(), move |event, collector| {
+                seen.fetch_max(made.load(Ordering::SeqCst) - event, Ordering::SeqCst);
+                collector.add(());
+            })
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(*last.collected(), 1_000);
+        // Three chunks on the edge, one at the receiver, one in the sender's hand.
+        assert!(most.load(Ordering::SeqCst) <= 10, "{most:?}");
+    });
+}
+
+#[test]
+fn what_overflow_displaces_is_counted_as_dropped() {
+    on_both(|| async {
+        for overflow in [
+            Overflow::Reject,
+            Overflow::DropNewest,
+            Overflow::DropOldest,
+            Overflow::KeepLatest,
+        ] {
+            let last = AsyncTask::emits::<u32>()
+                .collect_into::<Vec<u32>>()
+                .edge_capacity(2)
+                .overflow(overflow)
+                .sender(|source| source.of(0..50_000).into_chunks(10.rows()))
+                .receiver(ReceiverStrategy::serial(), |event, collector| {
+                    collector.add(event);
+                })
+                .run()
+                .await
+                .unwrap();
+            let stats = last.stats();
+            assert_eq!(stats.taken_in, 50_000, "{overflow:?}");
+            assert_eq!(stats.out + stats.dropped, 50_000, "{overflow:?}");
+            assert_eq!(last.collected().len() as u64, stats.out);
+            assert!(last.collected().is_sorted());
+            if matches!(overflow, Overflow::DropOldest | Overflow::KeepLatest) {
+                assert_eq!(last.collected().last(), Some(&49_999), "{overflow:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_pipeline_is_part_of_the_tree_of_its_parent() {
+    on_both(|| async {
+        let partial = AsyncTask::to::<bool>()
+            .run(|cx: Context| async move {
+                let running = AsyncTask::emits::<u64>()
+                    .parent(&cx)
+                    .sender(|source| source.of(0..))
+                    .receiver(ReceiverStrategy::serial(), |_, _| {})
+                    .run();
+                assert_eq!(cx.child_count(), 1);
+                while running.stats().out == 0 {
+                    tokio::task::yield_now().await;
+                }
+                cx.cancel(Level::Graceful).unwrap();
+                running.await.unwrap().is_partial()
+            })
+            .await
+            .unwrap();
+        assert!(partial);
+    });
+}

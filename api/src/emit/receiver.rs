@@ -1,0 +1,285 @@
+//! The receivers' side: workers take chunks, decode them, and call the user's closure on each item.
+
+use alloc::sync::Arc;
+use core::convert::Infallible;
+
+use core::ops::{ControlFlow, Deref, DerefMut};
+use core::task::Poll;
+use std::thread;
+
+use crate::emit::edge::EventReceiver;
+use crate::emit::event::{EmitError, ItemError, Ledger, StreamingEvent};
+use crate::emit::source::{Decode, Trouble};
+use crate::emit::{Chunk, Collector};
+
+/// How many receivers work, and so in which order items are seen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ReceiverStrategy {
+    /// One item at a time, in the order of the source.
+    Serial,
+    /// So many workers, each with its own clone of the closure and its own shard of the collection. Chunks go to whoever
+    /// is free; within a chunk items keep their order.
+    Parallel(usize),
+}
+
+impl ReceiverStrategy {
+    /// One item at a time, in the order of the source.
+    #[must_use]
+    pub const fn serial() -> Self {
+        Self::Serial
+    }
+
+    /// So many workers, at least one.
+    #[must_use]
+    pub const fn parallel(workers: usize) -> Self {
+        Self::Parallel(workers)
+    }
+
+    pub(crate) fn workers(self) -> usize {
+        match self {
+            Self::Serial => 1,
+            Self::Parallel(workers) => workers.max(1),
+        }
+    }
+}
+
+/// What a receiver's closure may answer: nothing, or a `Result` whose error fails the item.
+#[diagnostic::on_unimplemented(
+    message = "a receiver cannot answer `{Self}`",
+    note = "a receiver's closure returns `()` or `Result<(), E>`"
+)]
+pub trait ReceiverAnswer {
+    /// The error of an item that failed.
+    type Error: Send + Sync + 'static;
+
+    /// The answer as a `Result`.
+    ///
+    /// # Errors
+    /// The item failed.
+    fn into_result(self) -> Result<(), Self::Error>;
+}
+
+impl ReceiverAnswer for () {
+    type Error = Infallible;
+
+    fn into_result(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl<E: Send + Sync + 'static> ReceiverAnswer for Result<(), E> {
+    type Error = E;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// One worker's part of the collection: the second argument of a receiver's closure.
+///
+/// Dereferences to the collection, so that a map's `entry` or a list's `push` work as well as [`Shard::add`].
+#[derive(Debug)]
+pub struct Shard<C> {
+    collection: C,
+}
+
+impl<C> Shard<C> {
+    pub(crate) const fn new(collection: C) -> Self {
+        Self { collection }
+    }
+
+    pub(crate) fn into_collection(self) -> C {
+        self.collection
+    }
+}
+
+impl<C: Collector> Shard<C> {
+    /// Adds an item to the collection.
+    #[inline]
+    pub fn add(&mut self, item: C::Item) {
+        self.collection.add(item);
+    }
+
+    /// Adds items to the collection.
+    pub fn add_all(&mut self, items: impl IntoIterator<Item = C::Item>) {
+        self.collection.add_all(items);
+    }
+}
+
+impl<C> Deref for Shard<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.collection
+    }
+}
+
+impl<C> DerefMut for Shard<C> {
+    fn deref_mut(&mut self) -> &mut C {
+        &mut self.collection
+    }
+}
+
+/// What a worker hands in when it ends.
+pub(crate) struct Harvest<C, E> {
+    pub(crate) shard: Shard<C>,
+    pub(crate) errors: Vec<ItemError<E>>,
+    /// What made it stop before the edge was closed.
+    pub(crate) stop: Option<EmitError<E>>,
+}
+
+/// Who is told of events; called by several workers at once.
+pub(crate) type Observer<E> = Arc<dyn Fn(&StreamingEvent<'_, E>) + Send + Sync>;
+
+/// What a worker needs beside its closure.
+pub(crate) struct Desk<P: Chunk, E> {
+    pub(crate) receiver: EventReceiver<P>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) observer: Option<Observer<E>>,
+    /// Errors to keep.
+    pub(crate) keep: usize,
+    /// Stop at the first item that fails.
+    pub(crate) strict: bool,
+}
+
+impl<P: Chunk, E> Desk<P, E> {
+    fn tell(&self, event: &StreamingEvent<'_, E>) {
+        if let Some(observer) = &self.observer {
+            observer(event);
+        }
+    }
+}
+
+/// Works on chunks until the edge is closed and empty.
+///
+/// A graceful cancellation does not concern it: it ends when the sender has ended and what is in flight is done. When it
+/// ends in any other way than by the edge, it closes the edge.
+pub(crate) async fn work<D, F, A, C>(
+    desk: Desk<D::Chunk, A::Error>,
+    mut decoder: D,
+    mut on_item: F,
+    collection: C,
+) -> Harvest<C, A::Error>
+where
+    D: Decode,
+    F: for<'a> FnMut(D::Item<'a>, &mut Shard<C>) -> A,
+    A: ReceiverAnswer,
+{
+    let mut harvest = Harvest {
+        shard: Shard::new(collection),
+        errors: Vec::new(),
+        stop: None,
+    };
+    let closing = Closing(&desk.receiver);
+    let mut chunk = D::Chunk::default();
+    let mut since_yield = 0;
+    while desk.receiver.recv(&mut chunk).await.is_ok() {
+        since_yield += chunk.rows();
+        work_on(&desk, &mut decoder, &mut on_item, &mut chunk, &mut harvest);
+        if harvest.stop.is_some() {
+            return harvest;
+        }
+        if since_yield >= ROWS_BETWEEN_YIELDS {
+            since_yield = 0;
+            yield_now().await;
+        }
+    }
+    core::mem::forget(closing);
+    harvest
+}
+
+/// Works on one chunk, without awaiting.
+fn work_on<D, F, A, C>(
+    desk: &Desk<D::Chunk, A::Error>,
+    decoder: &mut D,
+    on_item: &mut F,
+    chunk: &mut D::Chunk,
+    harvest: &mut Harvest<C, A::Error>,
+) where
+    D: Decode,
+    F: for<'a> FnMut(D::Item<'a>, &mut Shard<C>) -> A,
+    A: ReceiverAnswer,
+{
+    let mut tally = Tally {
+        ledger: &desk.ledger,
+        rows: chunk.rows() as u64,
+        out: 0,
+        failed: 0,
+    };
+    let Harvest { shard, errors, stop } = harvest;
+    decoder.decode(chunk, |answer| {
+        let failure = match answer {
+            Ok(item) => match on_item(item, shard).into_result() {
+                Ok(()) => {
+                    tally.out += 1;
+                    return ControlFlow::Continue(());
+                }
+                Err(error) => ItemError::Receiver(error),
+            },
+            Err(Trouble::Row(error)) => ItemError::Row(error),
+            Err(Trouble::Source(error)) => {
+                *stop = Some(EmitError::Source(error));
+                return ControlFlow::Break(());
+            }
+        };
+        tally.failed += 1;
+        desk.tell(&StreamingEvent::Error(&failure));
+        if desk.strict {
+            *stop = Some(EmitError::Item(failure));
+            return ControlFlow::Break(());
+        }
+        if errors.len() < desk.keep {
+            errors.push(failure);
+        }
+        ControlFlow::Continue(())
+    });
+    drop(tally);
+    if desk.observer.is_some() {
+        desk.tell(&StreamingEvent::Continue(desk.ledger.read()));
+    }
+}
+
+/// The counts of one chunk. Entered into the ledger when the chunk is done, or the closure panics: then the item it
+/// panicked on has failed, and those after it are dropped.
+struct Tally<'a> {
+    ledger: &'a Ledger,
+    rows: u64,
+    out: u64,
+    failed: u64,
+}
+
+impl Drop for Tally<'_> {
+    fn drop(&mut self) {
+        let left = self.rows.saturating_sub(self.out + self.failed);
+        let panicked = u64::from(thread::panicking()).min(left);
+        self.ledger
+            .settle(self.out, left - panicked, self.failed + panicked);
+    }
+}
+
+/// Closes the edge when a worker does not come to its end: the sender must not wait for it.
+struct Closing<'a, P: Chunk>(&'a EventReceiver<P>);
+
+impl<P: Chunk> Drop for Closing<'_, P> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Lets other tasks of the executor have the thread.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    core::future::poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Who always finds work still lets others run this often.
+pub(crate) const ROWS_BETWEEN_YIELDS: usize = 1_000;
