@@ -1,0 +1,42 @@
+//! `tree`, run as a user runs it.
+
+use std::process::Command;
+
+#[test]
+fn a_failing_child_takes_the_rest_with_it_and_the_statuses_say_who_cancelled_whom() {
+    let run = Command::new(env!("CARGO_BIN_EXE_tree")).output().unwrap();
+    let said = String::from_utf8(run.stdout).unwrap();
+    assert!(run.status.success(), "{said}");
+    assert!(run.stderr.is_empty());
+
+    let status = |name: &str| {
+        let line = said.lines().find(|line| {
+            let label = line.trim_start_matches([' ', '│', '├', '└', '─']);
+            line.starts_with("  ") && label.starts_with(name)
+        });
+        let line = line.unwrap_or_else(|| panic!("no status of {name} in\n{said}"));
+        let (_, status) = line.split_once(name).unwrap();
+        status.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(status("import"), "failed");
+    assert_eq!(status("prices"), "failed");
+    assert_eq!(status("orders"), "cancelled kill, sibling failed (by prices)");
+    assert_eq!(status("eu"), "cancelled kill, parent ended (by orders)");
+    assert_eq!(status("us"), "cancelled kill, parent ended (by orders)");
+    assert_eq!(status("customers"), "cancelled kill, sibling failed (by prices)");
+    assert_eq!(status("server"), "completed graceful, requested");
+    assert_eq!(status("polite"), "completed graceful, parent ended (by server)");
+    assert_eq!(status("stubborn"), "cancelled kill, parent ended (by server)");
+
+    let position = |what: &str| {
+        let found = said.lines().position(|line| line == what);
+        found.unwrap_or_else(|| panic!("no line `{what}` in\n{said}"))
+    };
+    // The shielded section ends before the task does, and the children before their parent's callback.
+    let finishes = position("customers: told to stop, finishes the row it is writing");
+    assert!(position("prices: fails") < finishes);
+    assert!(finishes < position("customers: cancelled, sibling failed"));
+    let orders = position("orders: cancelled, sibling failed");
+    assert!(position("eu: cancelled, parent ended") < orders);
+    assert!(position("us: cancelled, parent ended") < orders);
+}
