@@ -1,0 +1,132 @@
+//! Every operation of every machine, under an allocator that counts: none of them allocates, refusals included.
+//!
+//! The crate is built without `alloc`, so that this could only fail through a dependency; it is the evidence for those
+//! who read "no allocation" in the documentation. A machine's constructor runs inside as well.
+
+use core::hint::black_box;
+use core::num::NonZeroU32;
+
+use allocation_counter::measure;
+
+use sweet_async_core::backoff::{Backoff, Jitter, Retries};
+use sweet_async_core::credit::{Credits, Turn};
+use sweet_async_core::group::Group;
+use sweet_async_core::id::IdGenerator;
+use sweet_async_core::lifecycle::{End, Level, Lifecycle, Reason};
+use sweet_async_core::tick::Tick;
+use sweet_async_core::vector_clock::{AtomicVectorClock, Nodes, VectorClock};
+
+/// Asserts that `work` allocates nothing, the second time included.
+fn allocates_nothing(work: impl Fn()) {
+    let counted = measure(|| {
+        work();
+        work();
+    });
+    assert_eq!(counted.count_total, 0, "{counted:?}");
+}
+
+#[test]
+fn the_counter_counts() {
+    let counted = measure(|| drop(black_box(Box::new(1_u32))));
+    assert_eq!(counted.count_total, 1, "{counted:?}");
+}
+
+#[test]
+fn lifecycle() {
+    allocates_nothing(|| {
+        let task = Lifecycle::new();
+        let _ = black_box(task.start());
+        let _ = black_box((task.wait(), task.resume()));
+        let _ = black_box((task.shield(), task.unshield(), task.unshield()));
+        let _ = black_box((task.is_cancelled(), task.state(), task.snapshot()));
+        let _ = black_box(task.cancel(Level::Graceful, Reason::Requested));
+        let _ = black_box(task.cancel(Level::Kill, Reason::Parent));
+        let _ = black_box((task.finish(End::Completed), task.finish(End::Cancelled)));
+        let _ = black_box((task.start(), task.reject(), Lifecycle::new().reject()));
+    });
+}
+
+#[test]
+fn group() {
+    allocates_nothing(|| {
+        let group = Group::new();
+        let _ = black_box((group.try_enter(), group.try_enter_within(1)));
+        let _ = black_box((group.close(), group.try_enter()));
+        let _ = black_box((group.leave(), group.leave(), group.close()));
+        let _ = black_box((group.live(), group.is_closed(), group.is_empty(), group.is_over()));
+    });
+}
+
+#[test]
+fn credits() {
+    allocates_nothing(|| {
+        let credits = Credits::of::<4>();
+        let _ = black_box((credits.try_acquire(3), credits.try_acquire(3)));
+        let _ = black_box(credits.try_acquire_or_register(2, Turn::Newcomer));
+        let _ = black_box((credits.release(3), credits.release(9), credits.pass_on()));
+        credits.hush();
+        let _ = black_box((credits.resize(2), credits.resize(u32::MAX)));
+        let _ = black_box((
+            credits.capacity(),
+            credits.taken(),
+            credits.free(),
+            credits.debt(),
+        ));
+        let _ = black_box((credits.close(), credits.is_closed(), credits.try_acquire(1)));
+    });
+}
+
+#[test]
+fn ids() {
+    allocates_nothing(|| {
+        let ids = IdGenerator::new();
+        let _ = black_box((ids.next(), ids.next_block(64), ids.left()));
+        let last = IdGenerator::starting_at(NonZeroU32::MAX);
+        let _ = black_box((last.next(), last.next(), last.next_block(2)));
+    });
+}
+
+#[test]
+fn backoff() {
+    let jitters = [Jitter::None, Jitter::Full, Jitter::Equal];
+    allocates_nothing(|| {
+        for jitter in jitters {
+            for policy in [
+                Backoff::immediate(),
+                Backoff::fixed(10),
+                Backoff::linear(10),
+                Backoff::exponential(10),
+                Backoff::decorrelated(10),
+            ] {
+                let mut retries = Retries::under(policy.jitter(jitter).cap(50).attempts(3).total(200));
+                for random in [0, 7, u32::MAX] {
+                    let _ = black_box(retries.after_failure(random % 90, random));
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn vector_clocks() {
+    allocates_nothing(|| {
+        let shared = AtomicVectorClock::<8>::new();
+        let _ = black_box((shared.tick(3), shared.tick(8)));
+        let mut own = VectorClock::from_counts([1, 2, 3, 4, 5, 6, 7, u32::MAX]);
+        let _ = black_box((own.tick(0), own.tick(7), own.tick(8)));
+        shared.merge(&own);
+        own.merge(&shared.snapshot());
+        let _ = black_box(own.compare(&shared.snapshot()));
+        let nodes = Nodes::<1>::new();
+        let [one, two] = [NonZeroU32::MIN, NonZeroU32::MAX];
+        let _ = black_box((nodes.enroll(one), nodes.enroll(two), nodes.slot(two)));
+    });
+}
+
+#[test]
+fn ticks() {
+    allocates_nothing(|| {
+        let (before, after) = (Tick::new(u32::MAX), Tick::new(u32::MAX).after(2));
+        let _ = black_box((after.since(before), before.is_before(after), before.order(after)));
+    });
+}
