@@ -32,10 +32,10 @@ fn a_failing_child_takes_the_rest_with_it_and_the_statuses_say_who_cancelled_who
         let found = said.lines().position(|line| line == what);
         found.unwrap_or_else(|| panic!("no line `{what}` in\n{said}"))
     };
-    // The shielded section ends before the task does, and the children before their parent's callback.
-    let finishes = position("customers: told to stop, finishes the row it is writing");
-    assert!(position("prices: fails") < finishes);
-    assert!(finishes < position("customers: cancelled, sibling failed"));
+    // Nobody is told before there is a reason; children end before their parent's callback runs.
+    let fails = position("prices: fails");
+    assert!(fails < position("customers: told to stop, finishes the row it is writing"));
+    assert!(fails < position("customers: cancelled, sibling failed"));
     let orders = position("orders: cancelled, sibling failed");
     assert!(position("eu: cancelled, parent ended") < orders);
     assert!(position("us: cancelled, parent ended") < orders);
