@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod budget;
 pub mod credit;
 pub mod group;
 pub mod id;
@@ -13,6 +14,7 @@ pub mod tick;
 pub mod vector_clock;
 
 pub use backoff::Backoff;
+pub use budget::RetryBudget;
 pub use credit::Credits;
 pub use group::Group;
 pub use id::IdGenerator;
