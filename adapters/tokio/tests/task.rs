@@ -514,7 +514,10 @@ fn a_runtime_that_shuts_down_resolves_its_tasks() {
     let error = other.block_on(task).unwrap_err();
     assert!(error.is_cancelled(), "{error}");
     assert!(other.block_on(late).unwrap_err().is_rejected());
-    assert_eq!(handle.root().live(), 0);
+    // The handle resolves at once; the executor's thread may still be dropping the driver.
+    while handle.root().live() != 0 {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -60,6 +60,8 @@ pin_project! {
         timer: Option<Pin<Box<Timer<R::Sleep>>>>,
         teardown: Option<Box<Teardown>>,
         closing: bool,
+        // Whether somebody may hold a context, and so enter children.
+        contextual: bool,
         finished: bool,
         verdict: Option<Result<T, TaskError<E>>>,
     }
@@ -143,6 +145,8 @@ impl<S: Sleep> Timer<S> {
 /// What the driver does next.
 enum Step<T, E> {
     Again,
+    /// Lets others run first.
+    Yield,
     Park(Moment),
     Ready(Result<T, TaskError<E>>),
 }
@@ -174,6 +178,7 @@ where
             timer: None,
             teardown: None,
             closing: false,
+            contextual: false,
             finished: false,
             verdict: None,
         }
@@ -205,6 +210,10 @@ where
             };
             match step {
                 Step::Again => {}
+                Step::Yield => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Step::Ready(result) => {
                     this.record.slot.put(result);
                     return Poll::Ready(());
@@ -239,6 +248,12 @@ where
         if !seen.is_shielded() && (idle || (level >= Level::Kill && !fenced)) {
             return self.conclude(None, seen);
         }
+        self.begin_grace();
+    }
+
+    /// The grace period begins when the driver first sees that its task was told to stop.
+    #[cold]
+    fn begin_grace(&mut self) {
         if self.teardown.is_none() {
             let grace_end = self.runtime.now() + self.record.header().grace;
             *self.teardown = Some(Box::new(Teardown {
@@ -324,7 +339,11 @@ where
             .attempt_timeout()
             .map_or(Moment::NEVER, |limit| self.runtime.now() + limit);
         let (plan, record, runtime) = (&mut *self.plan, &*self.record, &*self.runtime);
-        let context = || Context::new(Arc::clone(record) as Node, runtime.clone());
+        let contextual = &mut *self.contextual;
+        let context = || {
+            *contextual = true;
+            Context::new(Arc::clone(record) as Node, runtime.clone())
+        };
         match catch_unwind(AssertUnwindSafe(|| plan.begin(runtime, context))) {
             Ok(Some(work)) => {
                 self.stage.set(Stage::Attempt { work, limit });
@@ -366,15 +385,20 @@ where
             }
             return self.give_up(cause);
         }
-        let attempt = seen.attempt();
         let now = self.runtime.now();
         let spent = now.since(self.record.header().started().unwrap_or(now));
-        if let Some(delay) = self.plan.again(&cause, attempt, spent) {
+        let plan = &mut *self.plan;
+        let delay = match catch_unwind(AssertUnwindSafe(|| plan.again(&cause, spent))) {
+            Ok(delay) => delay,
+            Err(payload) => return self.try_rescue(Cause::Panicked(Panic::new(payload))),
+        };
+        if let Some(delay) = delay {
             let until = now + delay;
             // A wait that would outlast the deadline is not begun: its end is known now.
             if until < self.record.header().deadline.at && self.record.header().lifecycle.wait().is_ok() {
                 self.stage.set(Stage::Backoff { until });
-                return Step::Again;
+                // Work that fails at once and is tried again at once must not keep the executor to itself.
+                return if until <= now { Step::Yield } else { Step::Again };
             }
         }
         self.try_rescue(cause)
@@ -398,7 +422,10 @@ where
         }
         let rescue = &mut *self.rescue;
         match catch_unwind(AssertUnwindSafe(|| rescue.rescue(error))) {
-            Ok(Ok((work, primary))) => self.stage.set(Stage::Rescue { work, primary }),
+            Ok(Ok((Ok(work), primary))) => self.stage.set(Stage::Rescue { work, primary }),
+            Ok(Ok((Err(payload), primary))) => {
+                return self.both_failed(primary, Cause::Panicked(Panic::new(payload)));
+            }
             Ok(Err(error)) => *self.verdict = Some(Err(error)),
             Err(payload) => *self.verdict = Some(Err(self.error(Cause::Panicked(Panic::new(payload))))),
         }
@@ -449,8 +476,11 @@ where
     #[inline]
     fn close(&mut self, cx: &mut task::Context<'_>) -> Step<T, E> {
         if !*self.finished {
-            if let Some(until) = self.close_scope(cx) {
-                return Step::Park(until);
+            if self.close_scope(cx).is_pending() {
+                if self.record.header().lifecycle.snapshot().level() == Some(Level::Graceful) {
+                    self.begin_grace();
+                }
+                return self.park_until(Moment::NEVER);
             }
             self.finish();
         }
@@ -466,35 +496,46 @@ where
         }
     }
 
-    /// Closes the scope to new children and waits for those who are there; `None` once it is empty.
+    /// Closes the scope to new children and waits for those who are there.
+    ///
+    /// Also after a hard kill: the handle has resolved, but nobody below outlives the scope above.
     #[inline]
-    fn close_scope(&mut self, cx: &mut task::Context<'_>) -> Option<Moment> {
-        let extra = self.record.header().extra_if_any()?;
+    fn close_scope(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        let header = self.record.header();
+        let extra = if *self.contextual {
+            header.extra_or_seal()
+        } else {
+            header.extra_if_any()
+        };
+        let Some(extra) = extra else {
+            return Poll::Ready(());
+        };
         if !*self.closing {
             *self.closing = true;
             let _ = extra.children.group.close();
             if matches!(self.verdict, Some(Err(_))) {
-                self.record
-                    .header()
-                    .cancel_children(Level::Graceful, Reason::Parent);
+                header.condemn_children(Level::Graceful);
             }
         }
-        if self.record.header().lifecycle.snapshot().state().is_terminal() || extra.children.group.live() == 0
-        {
-            return None;
+        if extra.children.group.live() == 0 {
+            return Poll::Ready(());
         }
-        self.record.header().driver.register(cx.waker());
-        let until = self
-            .teardown
-            .as_ref()
-            .map_or(Moment::NEVER, |teardown| teardown.grace_end);
-        (extra.children.group.live() != 0).then_some(until)
+        header.driver.register(cx.waker());
+        if extra.children.group.live() == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Ends the lifecycle; a cancellation that came first turns the verdict.
     #[inline]
     fn finish(&mut self) {
         *self.finished = true;
+        // What the work and the fallback captured goes with them.
+        let (plan, rescue) = (&mut *self.plan, &mut *self.rescue);
+        let _ = catch_unwind(AssertUnwindSafe(|| plan.clear()));
+        let _ = catch_unwind(AssertUnwindSafe(|| rescue.clear()));
         self.record.header().set_ended(self.runtime.now());
         let end = match &*self.verdict {
             Some(Ok(_)) => End::Completed,
@@ -510,7 +551,9 @@ where
             Ok(()) => {}
             // The error of a cancelled task that this one was linked to: not this one's cancellation.
             Err(FinishError::Misplaced(_)) => {
-                let _ = self.record.header().lifecycle.finish(End::Failed);
+                if self.record.header().lifecycle.finish(End::Failed).is_err() {
+                    self.overruled(End::Failed);
+                }
             }
             Err(_) => self.overruled(end),
         }
@@ -546,7 +589,7 @@ where
             if *self.finished
                 && let Some(extra) = self.record.header().extra_if_any()
             {
-                drop(lock(&extra.callbacks).close());
+                give_up(&extra.callbacks);
             }
             return Poll::Ready(());
         }
@@ -558,14 +601,21 @@ where
         let Some(cancellation) = self.record.header().cancellation(seen) else {
             return Poll::Ready(());
         };
-        let Some(extra) = self.record.header().extra_if_any() else {
+        // At the end, whoever registers a callback has to find out that it is too late.
+        let extra = if *self.finished {
+            self.record.header().extra_or_seal()
+        } else {
+            self.record.header().extra_if_any()
+        };
+        let Some(extra) = extra else {
             return Poll::Ready(());
         };
         if cancellation.level == Level::KillHard {
             if let Some(teardown) = self.teardown {
-                teardown.running = None;
+                let given_up = teardown.running.take();
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(given_up)));
             }
-            drop(lock(&extra.callbacks).close());
+            give_up(&extra.callbacks);
             return Poll::Ready(());
         }
         if extra.children.group.live() != 0 && !*self.finished {
@@ -654,11 +704,8 @@ where
         self.record.header().driver.register(cx.waker());
         let fresh = self.record.header().lifecycle.snapshot();
         let news = if fresh.level() == seen.level() {
-            // A kill that was postponed by a shield which is open no more.
-            self.verdict.is_none()
-                && fresh.level() == Some(Level::Kill)
-                && seen.is_shielded()
-                && !fresh.is_shielded()
+            // What was postponed by a shield that is open no more.
+            self.verdict.is_none() && fresh.level().is_some() && seen.is_shielded() && !fresh.is_shielded()
         } else {
             true
         };
@@ -704,7 +751,7 @@ where
                 let given_up = teardown.running.take();
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(given_up)));
                 if let Some(extra) = self.record.header().extra_if_any() {
-                    drop(lock(&extra.callbacks).close());
+                    give_up(&extra.callbacks);
                 }
             }
         }
@@ -765,31 +812,36 @@ where
     #[cold]
     fn stopped(&mut self) {
         self.drop_work();
-        self.record.header().set_ended(self.runtime.now());
-        let rejected = self.record.header().lifecycle.reject().is_ok();
-        if !rejected {
-            let _ = self.record.cancel_tree(Level::KillHard, Reason::Stopped, None);
+        if let Some(teardown) = self.teardown {
+            let given_up = teardown.running.take();
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(given_up)));
         }
-        if let Some(extra) = self.record.header().extra_if_any() {
+        if !*self.finished {
+            self.record.header().set_ended(self.runtime.now());
+            if self.record.header().lifecycle.reject().is_ok() {
+                *self.verdict = Some(Err(self.error(Cause::Rejected(Rejection::NoRuntime))));
+            } else {
+                let _ = self.record.cancel_tree(Level::KillHard, Reason::Stopped, None);
+                self.overruled(End::Cancelled);
+            }
+        }
+        if let Some(extra) = self.record.header().extra_or_seal() {
             let _ = extra.children.group.close();
-            self.record
-                .header()
-                .cancel_children(Level::KillHard, Reason::Parent);
-            drop(lock(&extra.callbacks).close());
+            self.record.header().condemn_children(Level::KillHard);
+            give_up(&extra.callbacks);
         }
         self.leave();
-        let cause = match self
-            .record
-            .header()
-            .cancellation(self.record.header().lifecycle.snapshot())
-        {
-            Some(cancellation) if !rejected => Cause::Cancelled {
-                cancellation,
-                error: None,
-            },
-            _ => Cause::Rejected(Rejection::NoRuntime),
-        };
-        self.record.slot.put(Err(self.error(cause)));
+        let verdict = self.verdict.take();
+        let verdict = verdict.unwrap_or_else(|| Err(self.error(Cause::Taken)));
+        self.record.slot.put(verdict);
+    }
+}
+
+/// Refuses further callbacks and drops those that are left: foreign code, so outside the lock and caught one by one.
+fn give_up(callbacks: &std::sync::Mutex<Callbacks>) {
+    let left = lock(callbacks).close();
+    for callback in left {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(callback)));
     }
 }
 

@@ -165,12 +165,18 @@ impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Future for Task<R,
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        if self.taken {
+            return Poll::Ready(Err(self.record.header().error(Cause::Taken)));
+        }
         let result = match self.record.slot.take(cx.waker()) {
             Found::Result(result) => result,
             Found::Taken => Err(self.record.header().error(Cause::Taken)),
             // The waker is in the slot, then the word is read; a canceller writes the word, then wakes the slot.
             Found::Nothing => match self.cut_off() {
-                Some(error) => Err(error),
+                Some(error) => {
+                    self.record.slot.detach();
+                    Err(error)
+                }
                 None => return Poll::Pending,
             },
         };

@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -51,6 +51,8 @@ pub(crate) struct Header {
     pub(crate) driver: AtomicWaker,
     started: AtomicU64,
     ended: AtomicU64,
+    /// The task came to its end without an extra part; see `extra_or_seal`.
+    sealed: AtomicBool,
     extra: OnceLock<Box<Extra>>,
 }
 
@@ -71,9 +73,16 @@ pub(crate) struct Children {
     pub(crate) group: Group,
     /// Who they are, for cancelling and for looking. Touched once when a child enters and once when it leaves; counting
     /// and joining go by the group's word.
-    live: Mutex<Slab<Node>>,
+    live: Mutex<Live>,
     /// Tells everybody who waits in `join_children`.
     pub(crate) left: Event,
+}
+
+/// The live children, and at what level whoever is entered now is told to stop.
+#[derive(Default)]
+struct Live {
+    nodes: Slab<Node>,
+    condemned: Option<Level>,
 }
 
 impl Header {
@@ -98,6 +107,7 @@ impl Header {
             driver: AtomicWaker::new(),
             started: AtomicU64::new(UNSET),
             ended: AtomicU64::new(UNSET),
+            sealed: AtomicBool::new(false),
             extra: OnceLock::new(),
         }
     }
@@ -147,7 +157,7 @@ impl Header {
     pub(super) fn error<E>(&self, cause: Cause<E>) -> TaskError<E> {
         TaskError::new(
             cause,
-            Some(self.id),
+            (self.id != TaskId::NONE).then_some(self.id),
             Cow::clone(&self.name),
             self.lifecycle.snapshot().attempt(),
         )
@@ -161,6 +171,7 @@ impl Header {
         extra
             .children
             .live()
+            .nodes
             .iter()
             .map(|(_, child)| Arc::clone(child))
             .collect()
@@ -185,14 +196,46 @@ impl Header {
         }
     }
 
+    /// The extra part, for a task that comes to its end; `None` if nobody has needed it, and then nobody will.
+    pub(crate) fn extra_or_seal(&self) -> Option<&Extra> {
+        self.extra_if_any().or_else(|| {
+            // Whoever makes the extra part, and the driver here, both change this one word: if the maker was first, the
+            // part is found below; if the driver was, the maker finds the seal.
+            self.sealed.swap(true, Ordering::AcqRel);
+            self.extra_if_any()
+        })
+    }
+
+    /// The extra part, for a child or a callback that enters; `None` if the task came to its end without one.
+    pub(crate) fn extra_unless_sealed(&self) -> Option<&Extra> {
+        let extra = self.extra();
+        let sealed = self.sealed.fetch_or(false, Ordering::AcqRel);
+        (!sealed).then_some(extra)
+    }
+
+    /// Cancels everybody below this task because it ends, and whoever had entered but was not listed yet.
+    pub(crate) fn condemn_children(&self, level: Level) {
+        if let Some(extra) = self.extra_if_any() {
+            extra.children.live().condemned = Some(level);
+        }
+        self.cancel_children(level, Reason::Parent);
+    }
+
     /// Takes a child in: counted, listed, and cancelled at once if this task is.
     pub(crate) fn adopt(&self, child: &Node) -> Result<usize, Rejection> {
-        let children = &self.extra().children;
+        let Some(extra) = self.extra_unless_sealed() else {
+            return Err(Rejection::ScopeClosed);
+        };
+        let children = &extra.children;
         children.group.try_enter()?;
-        let place = children.live().insert(Arc::clone(child));
+        let (place, condemned) = {
+            let mut live = children.live();
+            (live.nodes.insert(Arc::clone(child)), live.condemned)
+        };
         // The level is read after the child is listed, and a canceller lists after it raised the level: one of the two
-        // sees the other, so no child escapes.
-        if let Some(level) = self.lifecycle.snapshot().level() {
+        // sees the other, so no child escapes. The fence is for a canceller that finds no extra part; see `tell`.
+        fence(Ordering::SeqCst);
+        if let Some(level) = self.lifecycle.snapshot().level().max(condemned) {
             let _ = child.tell(level, Reason::Parent, Some(self.id));
         }
         Ok(place)
@@ -202,12 +245,22 @@ impl Header {
     pub(crate) fn release(&self, place: usize) {
         let Some(extra) = self.extra_if_any() else { return };
         let children = &extra.children;
-        let left = children.live().try_remove(place);
+        let left = children.live().nodes.try_remove(place);
         drop(left);
         if !matches!(children.group.leave(), Ok(Exit::Continue)) {
             fence(Ordering::SeqCst);
             children.left.notify(usize::MAX);
             self.driver.wake();
+        }
+    }
+}
+
+impl Drop for Header {
+    /// Lets go of the ancestors one by one: the depth of a tree is no limit here either.
+    fn drop(&mut self) {
+        let mut next = self.parent.take();
+        while let Some(mut node) = next {
+            next = Arc::get_mut(&mut node).and_then(|record| record.header.parent.take());
         }
     }
 }
@@ -262,7 +315,7 @@ impl<S: ?Sized> TaskRecord<S> {
 }
 
 impl Children {
-    fn live(&self) -> MutexGuard<'_, Slab<Node>> {
+    fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

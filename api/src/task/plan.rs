@@ -15,8 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pin_project_lite::pin_project;
 
-use super::context::Context;
-use super::error::{Cause, Panic, Rejection, TaskError};
+use super::context::{Context, Stopped};
+use super::error::{Cancellation, Cause, Panic, Rejection, TaskError};
 use super::retry::{Classify, Retry};
 use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
 use crate::Runtime;
@@ -43,9 +43,12 @@ pub(crate) trait Plan<R: Runtime, T, E> {
     fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt>;
 
     /// After how long to try again, if at all.
-    fn again(&mut self, _cause: &Cause<E>, _attempt: u16, _spent: Duration) -> Option<Duration> {
+    fn again(&mut self, _cause: &Cause<E>, _spent: Duration) -> Option<Duration> {
         None
     }
+
+    /// Drops what is left of the work: nothing will be begun again.
+    fn clear(&mut self);
 
     /// How long one attempt may take.
     fn attempt_timeout(&self) -> Option<Duration> {
@@ -60,10 +63,13 @@ pub trait Rescue<T, E> {
 
     /// Begins the fallback, or hands the error back if there is none.
     fn rescue(&mut self, error: TaskError<E>) -> Result<Begun<Self::Future, E>, TaskError<E>>;
+
+    /// Drops a fallback that was not needed.
+    fn clear(&mut self);
 }
 
-/// A fallback that has begun, and the error it was begun for.
-pub type Begun<F, E> = (F, Arc<TaskError<E>>);
+/// A fallback that has begun, or what it panicked with, and the error it was begun for.
+pub type Begun<F, E> = (std::thread::Result<F>, Arc<TaskError<E>>);
 
 /// Work that is begun once.
 pub(crate) struct Once<F, A, M> {
@@ -73,7 +79,8 @@ pub(crate) struct Once<F, A, M> {
 
 /// Work that is begun again after a failure, as a policy says.
 pub(crate) struct Repeated<F, A, M, C> {
-    work: F,
+    work: Option<F>,
+    made: u32,
     retry: Retry,
     classify: C,
     previous: Duration,
@@ -115,7 +122,8 @@ impl<F, A, M> Once<F, A, M> {
 impl<F, A, M, C> Repeated<F, A, M, C> {
     pub(crate) const fn new(work: F, retry: Retry, classify: C) -> Self {
         Self {
-            work,
+            work: Some(work),
+            made: 0,
             retry,
             classify,
             previous: Duration::ZERO,
@@ -171,6 +179,11 @@ where
             future: work.call(context).into_async_result(),
         })
     }
+
+    #[inline]
+    fn clear(&mut self) {
+        self.work = None;
+    }
 }
 
 impl<R, T, E, F, A, M, C> Plan<R, T, E> for Repeated<F, A, M, C>
@@ -183,15 +196,20 @@ where
     type Attempt = Lift<<F::Output as IntoAsyncResult<T, E, M>>::Future>;
 
     fn begin(&mut self, _: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
+        self.made = self.made.saturating_add(1);
         Some(Lift {
-            future: self.work.call_again(context).into_async_result(),
+            future: self.work.as_mut()?.call_again(context).into_async_result(),
         })
     }
 
-    fn again(&mut self, cause: &Cause<E>, attempt: u16, spent: Duration) -> Option<Duration> {
+    fn clear(&mut self) {
+        self.work = None;
+    }
+
+    fn again(&mut self, cause: &Cause<E>, spent: Duration) -> Option<Duration> {
         let delay = self
             .retry
-            .next(&self.classify, cause, attempt, self.previous, spent)?;
+            .next(&self.classify, cause, self.made, self.previous, spent)?;
         self.previous = delay;
         Some(delay)
     }
@@ -222,8 +240,11 @@ where
             runtime: runtime.clone(),
         };
         let call = move || {
-            // One that was abandoned in the queue is not begun.
-            if !closure.is_abandoned() {
+            // One that was abandoned or cancelled in the queue is not begun.
+            if closure.is_abandoned() {
+            } else if let Err(Stopped { cancellation }) = context.checkpoint() {
+                closure.leave(Desk::Stopped(cancellation));
+            } else {
                 let result = catch_unwind(AssertUnwindSafe(|| work.call(|| context).into_result()));
                 closure.hand_in(result);
             }
@@ -234,6 +255,10 @@ where
             desk,
             runtime: runtime.clone(),
         })
+    }
+
+    fn clear(&mut self) {
+        self.work = None;
     }
 }
 
@@ -249,6 +274,10 @@ where
         let work = self.work.take()?;
         Some(work(context()))
     }
+
+    fn clear(&mut self) {
+        self.work = None;
+    }
 }
 
 impl<T, E> Rescue<T, E> for NoFallback {
@@ -257,6 +286,9 @@ impl<T, E> Rescue<T, E> for NoFallback {
     fn rescue(&mut self, error: TaskError<E>) -> Result<Begun<Self::Future, E>, TaskError<E>> {
         Err(error)
     }
+
+    #[inline]
+    fn clear(&mut self) {}
 }
 
 impl<T, E, F, O, M> Rescue<T, E> for Fallback<F, M>
@@ -271,7 +303,13 @@ where
             return Err(error);
         };
         let error = Arc::new(error);
-        Ok((work(Arc::clone(&error)).into_async_result(), error))
+        let given = Arc::clone(&error);
+        let begun = catch_unwind(AssertUnwindSafe(|| work(given).into_async_result()));
+        Ok((begun, error))
+    }
+
+    fn clear(&mut self) {
+        self.work = None;
     }
 }
 
@@ -327,6 +365,8 @@ struct Closure<R: Runtime, T, E> {
 enum Desk<T, E> {
     Working(Option<Waker>),
     Done(std::thread::Result<Result<T, E>>),
+    /// The task was told to stop before the closure was called.
+    Stopped(Cancellation),
     /// The closure was dropped uncalled.
     Lost,
     Abandoned,
@@ -374,13 +414,19 @@ impl<R: Runtime, T, E> Future for BlockingAttempt<R, T, E> {
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let mut desk = lock(&self.desk);
         if let Desk::Working(waker) = &mut *desk {
-            *waker = Some(cx.waker().clone());
+            let before = waker.replace(cx.waker().clone());
+            drop(desk);
+            drop(before);
             return Poll::Pending;
         }
         Poll::Ready(match mem::replace(&mut *desk, Desk::Lost) {
             Desk::Done(Ok(Ok(value))) => Ok(value),
             Desk::Done(Ok(Err(error))) => Err(Fault::Error(error)),
             Desk::Done(Err(payload)) => Err(Fault::Cause(Cause::Panicked(Panic::new(payload)))),
+            Desk::Stopped(cancellation) => Err(Fault::Cause(Cause::Cancelled {
+                cancellation,
+                error: None,
+            })),
             Desk::Working(_) | Desk::Lost | Desk::Abandoned => {
                 Err(Fault::Cause(Cause::Rejected(Rejection::NoRuntime)))
             }

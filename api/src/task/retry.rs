@@ -29,6 +29,7 @@ use super::error::{Cause, CircuitOpen, Invalid, Limit, TimedOut};
 pub struct Retry {
     backoff: Backoff,
     attempts: u32,
+    total: Option<Duration>,
     attempt_timeout: Option<Duration>,
 }
 
@@ -127,6 +128,7 @@ impl Retry {
     #[must_use]
     pub fn total(mut self, total: Duration) -> Self {
         self.backoff = self.backoff.total(millis(total));
+        self.total = Some(total);
         self
     }
 
@@ -141,6 +143,7 @@ impl Retry {
         Self {
             backoff: backoff.attempts(Self::ATTEMPTS),
             attempts: Self::ATTEMPTS,
+            total: None,
             attempt_timeout: None,
         }
     }
@@ -166,7 +169,7 @@ impl Retry {
         &self,
         classify: &impl Classify<E>,
         cause: &Cause<E>,
-        attempt: u16,
+        attempt: u32,
         previous: Duration,
         spent: Duration,
     ) -> Option<Duration> {
@@ -185,12 +188,15 @@ impl Retry {
         let random = fastrand::u32(..);
         let due = self
             .backoff
-            .next(u32::from(attempt), millis(previous), millis(spent), random)
+            .next(attempt, millis(previous), millis(spent), random)
             .ok()?;
-        Some(match verdict {
-            Verdict::RetryAfter(wait) => wait,
-            _ => Duration::from_millis(u64::from(due)),
-        })
+        match verdict {
+            Verdict::RetryAfter(wait) => {
+                let in_time = self.total.is_none_or(|total| spent.saturating_add(wait) < total);
+                in_time.then_some(wait)
+            }
+            _ => Some(Duration::from_millis(u64::from(due))),
+        }
     }
 }
 

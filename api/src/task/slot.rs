@@ -65,8 +65,12 @@ impl<T, E> Slot<T, E> {
                 Content::Result(result) => Found::Result(result),
                 _ => Found::Taken,
             },
+            Content::Awaited(old) if old.will_wake(waker) => Found::Nothing,
             Content::Awaited(old) => {
-                old.clone_from(waker);
+                let before = mem::replace(old, waker.clone());
+                // Dropping the last reference to a waker may run foreign code.
+                drop(content);
+                drop(before);
                 Found::Nothing
             }
             Content::Empty | Content::Detached => {

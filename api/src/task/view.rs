@@ -164,7 +164,13 @@ impl TaskRecord {
         F: FnOnce(Cancellation) -> W + Send + 'static,
         W: Future<Output = ()> + Send + 'static,
     {
-        let callbacks = &self.header().extra().callbacks;
+        if self.header().extra_if_any().is_none() && self.is_ended() {
+            return Err(Refused(callback));
+        }
+        let Some(extra) = self.header().extra_unless_sealed() else {
+            return Err(Refused(callback));
+        };
+        let callbacks = &extra.callbacks;
         {
             let mut callbacks = callbacks.lock().unwrap_or_else(PoisonError::into_inner);
             if callbacks.is_closed() {
@@ -173,8 +179,13 @@ impl TaskRecord {
             let boxed: Callback = Box::new(move |cancellation| Box::pin(callback(cancellation)));
             callbacks.register(boxed);
         }
-        if self.is_cancelled() {
+        let seen = self.snapshot();
+        if seen.level().is_some() {
             self.header().driver.wake();
+        } else if seen.state().is_terminal() {
+            // It ended as this one was registered, and its driver may not have looked: nothing will call it.
+            let left = callbacks.lock().unwrap_or_else(PoisonError::into_inner).close();
+            drop(left);
         }
         Ok(())
     }
