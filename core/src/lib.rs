@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod breaker;
 pub mod budget;
 pub mod credit;
 pub mod group;
@@ -14,6 +15,7 @@ pub mod tick;
 pub mod vector_clock;
 
 pub use backoff::Backoff;
+pub use breaker::CircuitBreaker;
 pub use budget::RetryBudget;
 pub use credit::Credits;
 pub use group::Group;

@@ -1,0 +1,477 @@
+extern crate alloc;
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::gate::Word;
+use super::{
+    AnyWindow, CircuitBreaker, Consecutive, LastCalls, Outcome, Permit, Recorded, Refused, Rules, Settings,
+    SettingsError, SnapshotError, State, Ticket,
+};
+use crate::Tick;
+
+const NOW: Tick = Tick::new(1_000);
+
+fn settings() -> Settings {
+    Rules::new()
+        .failures(3)
+        .open_for_growing(100, 2, 500)
+        .probes(2)
+        .lease(10)
+        .check()
+        .unwrap()
+}
+
+fn open(streak: u32, until: u32) -> Word {
+    Word::open(streak, until)
+}
+
+fn half(generation: u32, streak: u32, flying: u32, done: u32, leased: u32) -> Word {
+    Word(0x6000_0000 | generation << 18 | streak << 15 | flying << 12 | done << 9 | leased & 0x1ff)
+}
+
+fn closed(generation: u32, count: u32) -> Word {
+    Word(Word::closed(generation).0 | count)
+}
+
+const FORCED_OPEN: Word = Word::forced_open();
+
+fn breaker(word: Word) -> CircuitBreaker<Consecutive> {
+    CircuitBreaker::with_words(word, 9, Consecutive::new())
+}
+
+/// Runs an operation on each state and compares its answer, and the word it leaves, with what is expected.
+fn each<A: PartialEq + core::fmt::Debug>(
+    states: &[Word],
+    operation: impl Fn(&CircuitBreaker<Consecutive>) -> A,
+    expected: &[(A, Word)],
+) {
+    assert_eq!(states.len(), expected.len());
+    for (state, (answer, after)) in states.iter().zip(expected) {
+        let breaker = breaker(*state);
+        assert_eq!(
+            operation(&breaker),
+            *answer,
+            "from {:?}: {breaker:?}",
+            state.state()
+        );
+        assert_eq!(breaker.word(), *after, "from {:?}: {breaker:?}", state.state());
+    }
+}
+
+/// One or more words of each state, around the moments at which they change.
+fn states() -> [Word; 12] {
+    [
+        closed(4, 0),
+        closed(4, 2),
+        closed(4, 2).metrics_only(),
+        Word::forced_closed(4),
+        FORCED_OPEN,
+        open(1, 1_001),
+        open(1, 1_000),
+        half(4, 1, 0, 0, 990),
+        half(4, 1, 2, 0, 991),
+        half(4, 1, 2, 0, 990),
+        half(4, 1, 1, 1, 1_001),
+        half(4, 7, 1, 1, 1_000),
+    ]
+}
+
+#[test]
+fn admission_in_each_state() {
+    let call = |generation| Ok(Ticket::call(generation));
+    let probe = |generation, first| Ok(Ticket::probe(generation, first));
+    let busy = |at| {
+        Err(Refused::Probing {
+            retry_at: Tick::new(at),
+        })
+    };
+    let states = states();
+    let expected = [
+        (call(4), states[0]),
+        (call(4), states[1]),
+        (call(4), states[2]),
+        (call(4), states[3]),
+        (Err(Refused::Forced), states[4]),
+        (
+            Err(Refused::Open {
+                retry_at: Tick::new(1_001),
+            }),
+            states[5],
+        ),
+        (probe(9, true), half(9, 1, 1, 0, 1_000)),
+        (probe(4, false), half(4, 1, 1, 0, 1_000)),
+        (busy(1_001), states[8]),
+        (probe(9, false), half(9, 1, 1, 0, 1_000)),
+        (busy(1_010), states[10]),
+        (busy(1_010), states[11]),
+    ];
+    each(&states, |breaker| breaker.try_admit(&settings(), NOW), &expected);
+}
+
+#[test]
+fn failure_in_each_state() {
+    let opened = |at| Recorded::Opened {
+        retry_at: Tick::new(at),
+    };
+    let states = states();
+    let of_a_call = [
+        (Recorded::Unchanged, closed(4, 1)),
+        (opened(1_100), open(0, 1_100)),
+        (Recorded::Unchanged, closed(4, 3).metrics_only()),
+        (Recorded::Unchanged, states[3]),
+        (Recorded::Late, states[4]),
+        (Recorded::Late, states[5]),
+        (Recorded::Late, states[6]),
+        (Recorded::Late, states[7]),
+        (Recorded::Late, states[8]),
+        (Recorded::Late, states[9]),
+        (Recorded::Late, states[10]),
+        (Recorded::Late, states[11]),
+    ];
+    let record =
+        |breaker: &CircuitBreaker<_>, ticket| breaker.record(&settings(), ticket, Outcome::Failed, NOW);
+    each(&states, |breaker| record(breaker, Ticket::call(4)), &of_a_call);
+    let of_a_probe = states.map(|word| match word {
+        word if !word.is_probing(4) => (Recorded::Late, word),
+        word if word.streak() == 7 => (opened(1_500), open(7, 1_500)),
+        _ => (opened(1_400), open(2, 1_400)),
+    });
+    each(
+        &states,
+        |breaker| record(breaker, Ticket::probe(4, false)),
+        &of_a_probe,
+    );
+}
+
+#[test]
+fn success_in_each_state() {
+    let states = states();
+    let mut of_a_call = states.map(|word| match word.state() {
+        State::Closed | State::MetricsOnly | State::ForcedClosed => (Recorded::Unchanged, word),
+        _ => (Recorded::Late, word),
+    });
+    of_a_call[1].1 = closed(4, 0);
+    of_a_call[2].1 = closed(4, 0).metrics_only();
+    let record = |breaker: &CircuitBreaker<_>, ticket| breaker.record(&settings(), ticket, Outcome::Ok, NOW);
+    each(&states, |breaker| record(breaker, Ticket::call(4)), &of_a_call);
+    let mut of_a_probe = states.map(|word| (Recorded::Late, word));
+    of_a_probe[7] = (Recorded::Unchanged, half(4, 1, 0, 1, 990));
+    of_a_probe[8] = (Recorded::Unchanged, half(4, 1, 1, 1, 991));
+    of_a_probe[9] = (Recorded::Unchanged, half(4, 1, 1, 1, 990));
+    of_a_probe[10] = (Recorded::Closed, closed(4, 0));
+    of_a_probe[11] = (Recorded::Closed, closed(4, 0));
+    each(
+        &states,
+        |breaker| record(breaker, Ticket::probe(4, false)),
+        &of_a_probe,
+    );
+}
+
+#[test]
+fn giving_back_in_each_state() {
+    let states = states();
+    let nothing = states.map(|word| (Recorded::Unchanged, word));
+    each(&states, |breaker| breaker.give_back(Ticket::call(4)), &nothing);
+    let late = states.map(|word| (Recorded::Late, word));
+    each(
+        &states,
+        |breaker| breaker.give_back(Ticket::probe(3, false)),
+        &late,
+    );
+    let mut of_a_probe = late;
+    of_a_probe[7] = (Recorded::Unchanged, states[7]);
+    of_a_probe[8] = (Recorded::Unchanged, half(4, 1, 1, 0, 991));
+    of_a_probe[9] = (Recorded::Unchanged, half(4, 1, 1, 0, 990));
+    of_a_probe[10] = (Recorded::Unchanged, half(4, 1, 0, 1, 1_001));
+    of_a_probe[11] = (Recorded::Unchanged, half(4, 7, 0, 1, 1_000));
+    for outcome in [Outcome::Cancelled, Outcome::Ignored] {
+        let record =
+            |breaker: &CircuitBreaker<_>| breaker.record(&settings(), Ticket::probe(4, false), outcome, NOW);
+        each(&states, record, &of_a_probe);
+    }
+}
+
+#[test]
+fn switching_in_each_state() {
+    let states = states();
+    let all = |word| states.map(|_| (true, word));
+    let mut expected = all(FORCED_OPEN);
+    expected[4].0 = false;
+    each(&states, CircuitBreaker::force_open, &expected);
+    let mut expected = all(Word::forced_closed(9));
+    expected[3] = (false, states[3]);
+    each(&states, CircuitBreaker::force_closed, &expected);
+    let mut expected = all(closed(9, 0).metrics_only());
+    expected[0].1 = closed(4, 0).metrics_only();
+    expected[1].1 = closed(4, 2).metrics_only();
+    expected[2] = (false, states[2]);
+    each(&states, CircuitBreaker::metrics_only, &expected);
+    let mut expected = states.map(|word| (false, word));
+    expected[2] = (true, closed(4, 2));
+    expected[3] = (true, closed(9, 0));
+    expected[4] = (true, closed(9, 0));
+    each(&states, CircuitBreaker::auto, &expected);
+}
+
+#[test]
+fn debug_decodes_the_state() {
+    let texts: Vec<_> = states()
+        .iter()
+        .map(|word| format!("{:?}", breaker(*word)))
+        .collect();
+    assert_eq!(
+        texts[1],
+        "CircuitBreaker { state: Closed, failures_in_a_row: 2, .. }"
+    );
+    assert_eq!(texts[4], "CircuitBreaker { state: ForcedOpen, .. }");
+    assert_eq!(
+        texts[5],
+        "CircuitBreaker { state: Open, failed_probes_in_a_row: 1, .. }"
+    );
+    assert_eq!(
+        texts[10],
+        "CircuitBreaker { state: HalfOpen, failed_probes_in_a_row: 1, probes_in_flight: 1, probes_done: 1, .. }"
+    );
+}
+
+#[test]
+fn settings_out_of_range_are_refused() {
+    let rules = Rules::new();
+    for (rules, error) in [
+        (rules.failures(0), SettingsError::Threshold),
+        (rules.failure_rate(0), SettingsError::Threshold),
+        (rules.failure_rate(101), SettingsError::Threshold),
+        (rules.slow_rate(0), SettingsError::Threshold),
+        (rules.slow_rate(101), SettingsError::Threshold),
+        (rules.last_calls(0), SettingsError::Window),
+        (rules.last_calls(9), SettingsError::Window),
+        (rules.bucket(48), SettingsError::Bucket),
+        (rules.bucket(16), SettingsError::Bucket),
+        (rules.bucket(1 << 25), SettingsError::Bucket),
+        (rules.open_for(0), SettingsError::OpenTime),
+        (rules.open_for(Rules::MAX_TICKS + 1), SettingsError::OpenTime),
+        (rules.open_for_growing(2, 2, 1), SettingsError::OpenTime),
+        (rules.open_for_growing(1, 3, 2), SettingsError::OpenTime),
+        (rules.probes(0), SettingsError::Probes),
+        (rules.probes(8), SettingsError::Probes),
+        (rules.lease(0), SettingsError::Lease),
+        (rules.lease(Rules::MAX_TICKS + 1), SettingsError::Lease),
+    ] {
+        assert_eq!(rules.check(), Err(error), "{rules:?}: {error}");
+    }
+    assert_eq!(rules.check().unwrap().rules(), rules);
+}
+
+#[test]
+fn open_time_grows_to_the_longest_and_stays() {
+    let times = |rules: Rules| (0..8).map(move |streak| rules.check().unwrap().open_ticks(streak));
+    assert!(times(Rules::new().open_for(7)).eq([7; 8]));
+    assert!(times(Rules::new().open_for_growing(7, 4, 500)).eq([7, 28, 112, 448, 500, 500, 500, 500]));
+    let limit = Rules::MAX_TICKS;
+    assert!(times(Rules::new().open_for_growing(limit, 8, limit)).eq([limit; 8]));
+}
+
+#[test]
+fn lease_is_never_cut_short_nor_a_quarter_too_long() {
+    for lease in [1, 2, 7, 15, 16, 17, 31, 100, 1_000, 30_000, Rules::MAX_TICKS] {
+        let settings = Rules::new().lease(lease).check().unwrap();
+        for start in [0, 1, 5, 999, u32::MAX - 3, u32::MAX] {
+            let start = Tick::new(start);
+            let breaker = breaker(open(0, start.count()));
+            let _lost = breaker.try_admit(&settings, start).unwrap();
+            let Err(Refused::Probing { retry_at }) = breaker.try_admit(&settings, start.after(lease - 1))
+            else {
+                panic!("the lease of {lease} from {start:?} was cut short");
+            };
+            let taken = retry_at.since(start);
+            assert!(
+                taken >= lease && taken <= lease + lease.div_ceil(4),
+                "{lease}: {taken}"
+            );
+            assert!(breaker.try_admit(&settings, start.after(taken)).is_ok());
+        }
+    }
+}
+
+#[test]
+fn caller_whose_tick_lags_is_no_reason_to_admit() {
+    let settings = settings();
+    let breaker = breaker(open(0, 1_100));
+    assert!(breaker.try_admit(&settings, Tick::new(900)).is_err());
+    for _ in 0..2 {
+        let _lost = breaker.try_admit(&settings, Tick::new(1_100)).unwrap();
+    }
+    assert_eq!(
+        breaker.try_admit(&settings, Tick::new(1_095)),
+        Err(Refused::Probing {
+            retry_at: Tick::new(1_105)
+        })
+    );
+}
+
+#[test]
+fn settings_with_fewer_probes_do_not_wedge() {
+    let breaker = breaker(half(4, 0, 0, 2, 1_000));
+    let probe = breaker.try_admit(&settings(), NOW).unwrap();
+    assert!(breaker.try_admit(&settings(), NOW).is_err());
+    assert_eq!(
+        breaker.record(&settings(), probe, Outcome::Ok, NOW),
+        Recorded::Closed
+    );
+}
+
+#[test]
+fn dropped_permit_gives_its_place_back() {
+    let settings = settings();
+    let breaker = breaker(open(0, 1_000));
+    for first in [true, false, false, false] {
+        let permit = breaker.try_enter(&settings, NOW).unwrap();
+        assert!(permit.is_probe());
+        assert_eq!(permit.half_opened(), first);
+        drop(permit);
+        assert_eq!(breaker.probes_in_flight(), 0);
+    }
+}
+
+#[test]
+fn slow_probe_fails_where_a_slow_rate_is_set() {
+    for (rules, closes) in [
+        (Rules::new().probes(1), true),
+        (Rules::new().probes(1).slow_rate(50), false),
+    ] {
+        let settings = rules.check().unwrap();
+        let breaker = breaker(open(0, 1_000));
+        let permit = breaker.try_enter(&settings, NOW).unwrap();
+        let recorded = permit.record(Outcome::SlowOk, NOW);
+        assert_eq!(recorded == Recorded::Closed, closes, "{recorded:?}");
+    }
+}
+
+#[test]
+fn window_slides_after_any_number_of_successes() {
+    for window in 1..=73_u16 {
+        let settings = Rules::new()
+            .last_calls(window)
+            .minimum_calls(1)
+            .failure_rate(100)
+            .check()
+            .unwrap();
+        for successes in [0, 1, 23, 24, 25, 96, 97, 1_000, 6_200] {
+            let breaker = CircuitBreaker::new(LastCalls::<4>::new());
+            let record = |outcome| {
+                let ticket = breaker.try_admit(&settings, NOW).unwrap();
+                breaker.record(&settings, ticket, outcome, NOW)
+            };
+            for _ in 0..successes {
+                assert_eq!(record(Outcome::Ok), Recorded::Unchanged);
+            }
+            let needed = if successes == 0 { 1 } else { window };
+            for _ in 1..needed {
+                assert_eq!(record(Outcome::Failed), Recorded::Unchanged);
+            }
+            assert!(matches!(record(Outcome::Failed), Recorded::Opened { .. }));
+        }
+    }
+}
+
+#[test]
+fn stale_failures_are_not_counted_when_block_numbers_start_over() {
+    let settings = Rules::new()
+        .last_calls(64)
+        .minimum_calls(0)
+        .failure_rate(100)
+        .check()
+        .unwrap();
+    let breaker = CircuitBreaker::new(LastCalls::<4>::new());
+    let record = |outcome| {
+        let ticket = breaker.try_admit(&settings, NOW).unwrap();
+        let _ = breaker.record(&settings, ticket, outcome, NOW);
+    };
+    record(Outcome::Ok);
+    for _ in 0..10 {
+        record(Outcome::Failed);
+    }
+    for call in 0..13_000_u32 {
+        record(Outcome::Ok);
+        let held = 10_u32.saturating_sub((call + 12).saturating_sub(65));
+        assert_eq!(breaker.counts(&settings, NOW).failed, held, "after {call}");
+    }
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let at = Tick::new(7);
+    for (error, text) in [
+        (
+            Refused::Open { retry_at: at },
+            "the circuit is open; try again at tick 7",
+        ),
+        (
+            Refused::Probing { retry_at: at },
+            "the circuit is half-open and its probes are in flight; try again at tick 7",
+        ),
+        (
+            Refused::Forced,
+            "the circuit is forced open; call again after it was released",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+    assert_eq!(Refused::Forced.retry_at(), None);
+    assert_eq!(Refused::Open { retry_at: at }.retry_at(), Some(at));
+}
+
+#[test]
+fn snapshot_of_another_shape_is_refused() {
+    let settings = settings();
+    let breaker = CircuitBreaker::new(LastCalls::<4>::new());
+    let mut words = Vec::new();
+    breaker.snapshot(&settings, NOW, |word| words.push(word));
+    assert_eq!(words.len(), 6);
+    let restore = |words: &[u32]| {
+        CircuitBreaker::restore(LastCalls::<4>::new(), NOW, words.iter().copied())
+            .map(|breaker| breaker.state())
+    };
+    assert_eq!(restore(&words), Ok(State::Closed));
+    assert_eq!(restore(&words[..5]), Err(SnapshotError::TooShort));
+    assert_eq!(restore(&[]), Err(SnapshotError::TooShort));
+    for (index, wrong) in [(0, half(1, 0, 0, 0, 0).0), (0, u32::MAX), (0, 1 << 17), (1, 0x1f)] {
+        let mut words = words.clone();
+        words[index] = wrong;
+        assert_eq!(restore(&words), Err(SnapshotError::Unknown), "{wrong:x}");
+    }
+}
+
+#[test]
+fn open_time_survives_a_restart_on_another_clock() {
+    let settings = settings();
+    let breaker = breaker(open(1, 1_030));
+    let mut words = Vec::new();
+    breaker.snapshot(&settings, NOW, |word| words.push(word));
+    let restored = CircuitBreaker::restore(Consecutive::new(), Tick::new(5), words).unwrap();
+    assert_eq!(
+        restored.try_admit(&settings, Tick::new(34)),
+        Err(Refused::Open {
+            retry_at: Tick::new(35)
+        })
+    );
+    assert!(restored.try_admit(&settings, Tick::new(35)).is_ok());
+}
+
+#[test]
+fn shared_between_threads() {
+    const fn shared<T: Send + Sync>() {}
+    const {
+        shared::<CircuitBreaker<AnyWindow>>();
+        shared::<Permit<'static, AnyWindow>>();
+        shared::<Ticket>();
+    }
+}
+
+#[test]
+fn lives_in_a_static() {
+    static BREAKER: CircuitBreaker<AnyWindow> = CircuitBreaker::new(AnyWindow::Calls(LastCalls::new()));
+    assert_eq!(BREAKER.state(), State::Closed);
+}
