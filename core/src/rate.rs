@@ -48,7 +48,7 @@
 //! `fetch_add` others take more than the other half, the caller is refused and what it added stays taken: capacity is
 //! lost, never made. R1 counts on at most 256 callers being in that state at once. A limiter with a smaller burst, or
 //! with one caller, has no such state. It is lock-free: a call retries only when another one took effect in between.
-//! The models in `loom-tests/tests/rate.rs` prove the invariants.
+//! The models in `loom-tests/tests/rate.rs` prove R1 to R4; nothing allocates (`core/tests/no_alloc.rs`).
 
 use core::error::Error;
 use core::fmt;

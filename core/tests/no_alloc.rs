@@ -13,6 +13,7 @@ use sweet_async_core::credit::{Credits, Turn};
 use sweet_async_core::group::Group;
 use sweet_async_core::id::IdGenerator;
 use sweet_async_core::lifecycle::{End, Level, Lifecycle, Reason};
+use sweet_async_core::rate::{Quota, RateLimiter};
 use sweet_async_core::tick::Tick;
 use sweet_async_core::vector_clock::{AtomicVectorClock, Nodes, VectorClock};
 
@@ -104,6 +105,18 @@ fn backoff() {
                 }
             }
         }
+    });
+}
+
+#[test]
+fn rate() {
+    allocates_nothing(|| {
+        let now = Tick::new(u32::MAX);
+        let limiter = RateLimiter::new(Quota::of::<3, 2, 512>(), now);
+        let _ = black_box((limiter.check(now), limiter.check(now), limiter.check_n(now, 300)));
+        let _ = black_box((limiter.check_n(now, 300), limiter.check_n(now, 513)));
+        let _ = black_box((limiter.check_n(now, 210), limiter.check(now)));
+        let _ = black_box((limiter.available(now), limiter.check(now.after(9))));
     });
 }
 
