@@ -217,9 +217,9 @@ fn work_on<D, F, A, C>(
                 }
                 Err(error) => ItemError::Receiver(error),
             },
-            Err(Trouble::Row(error)) => ItemError::Row(error),
+            Err(Trouble::Row(error)) => ItemError::Row(*error),
             Err(Trouble::Source(error)) => {
-                *stop = Some(EmitError::Source(error));
+                *stop = Some(EmitError::Source(*error));
                 return ControlFlow::Break(());
             }
         };

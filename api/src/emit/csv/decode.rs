@@ -42,7 +42,7 @@ pub trait ReadRow: Send + 'static {
     ///
     /// # Errors
     /// What is wrong with the record.
-    fn read<'a>(record: Record<'a, '_>) -> Result<Self::Item<'a>, RowFault>;
+    fn read<'a>(record: Record<'a, '_>) -> Result<Self::Item<'a>, Box<RowFault>>;
 }
 
 /// One record on its way into an item. Only the decoder makes one.
@@ -60,7 +60,7 @@ impl<T: DeserializeOwned + 'static> ReadRow for Owned<T> {
     type Item<'a> = T;
 
     #[inline]
-    fn read(record: Record<'_, '_>) -> Result<T, RowFault> {
+    fn read(record: Record<'_, '_>) -> Result<T, Box<RowFault>> {
         record.row.read(record.plan)
     }
 }
@@ -73,7 +73,7 @@ impl<T: Borrowed> ReadRow for Lent<T> {
     type Item<'a> = T::Of<'a>;
 
     #[inline]
-    fn read<'a>(record: Record<'a, '_>) -> Result<T::Of<'a>, RowFault> {
+    fn read<'a>(record: Record<'a, '_>) -> Result<T::Of<'a>, Box<RowFault>> {
         record.row.read(record.plan)
     }
 }
@@ -141,8 +141,8 @@ impl<R: ReadRow> Decode for CsvDecoder<R> {
         for record in self.grid.records() {
             let found = record.cells.len();
             let answer = match record.fault {
-                Some(fault) => Err(fault.clone()),
-                None if found != expected => Err(RowFault::CellCount { expected, found }),
+                Some(fault) => Err(Box::new(fault.clone())),
+                None if found != expected => Err(Box::new(RowFault::CellCount { expected, found })),
                 None => {
                     let row = Row {
                         text,
@@ -155,7 +155,7 @@ impl<R: ReadRow> Decode for CsvDecoder<R> {
                     })
                 }
             };
-            let answer = answer.map_err(|fault| trouble(&input, block.first_line, record.line, fault));
+            let answer = answer.map_err(|fault| trouble(&input, block.first_line, record.line, *fault));
             if each(answer).is_break() {
                 return;
             }
@@ -167,11 +167,11 @@ impl<R: ReadRow> Decode for CsvDecoder<R> {
 #[cold]
 fn trouble(input: &Arc<Input>, first_line: u64, line: u32, fault: RowFault) -> Trouble {
     match fault {
-        RowFault::MissingColumn { field } => Trouble::Source(SourceError::WrongHeader {
+        RowFault::MissingColumn { field } => Trouble::Source(Box::new(SourceError::WrongHeader {
             name: Arc::clone(&input.name),
             missing: field,
             found: input.header.columns.clone(),
-        }),
-        fault => Trouble::Row(input.error(first_line + u64::from(line), fault)),
+        })),
+        fault => Trouble::Row(Box::new(input.error(first_line + u64::from(line), fault))),
     }
 }

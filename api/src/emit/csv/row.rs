@@ -121,13 +121,13 @@ pub(crate) struct Row<'a> {
 impl<'a> Row<'a> {
     /// Reads a `T` out of the record.
     #[inline]
-    pub(crate) fn read<T: serde::Deserialize<'a>>(self, plan: &mut Plan) -> Result<T, RowFault> {
+    pub(crate) fn read<T: serde::Deserialize<'a>>(&self, plan: &mut Plan) -> Result<T, Box<RowFault>> {
         match T::deserialize(Reading {
             row: self,
             plan: &mut *plan,
         }) {
             Ok(item) => Ok(item),
-            Err(Refusal(Some(fault))) => Err(*fault),
+            Err(Refusal(Some(fault))) => Err(fault),
             Err(Refusal(None)) => {
                 plan.compare_names();
                 T::deserialize(Reading { row: self, plan }).map_err(Refusal::into_fault)
@@ -136,7 +136,7 @@ impl<'a> Row<'a> {
     }
 
     #[inline]
-    fn value(self, column: u32) -> Value<'a> {
+    fn value(&self, column: u32) -> Value<'a, '_> {
         let cell = self.cells.get(column as usize).copied().unwrap_or_default();
         Value {
             row: self,
@@ -145,7 +145,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn name(self, column: u32) -> Box<str> {
+    fn name(&self, column: u32) -> Box<str> {
         self.header
             .columns
             .get(column as usize)
@@ -164,13 +164,12 @@ impl Refusal {
         Self(Some(Box::new(fault)))
     }
 
-    fn into_fault(self) -> RowFault {
-        self.0.map_or_else(
-            || RowFault::Refused {
+    fn into_fault(self) -> Box<RowFault> {
+        self.0.unwrap_or_else(|| {
+            Box::new(RowFault::Refused {
                 reason: "the fields and the columns do not correspond".into(),
-            },
-            |fault| *fault,
-        )
+            })
+        })
     }
 }
 
@@ -198,7 +197,7 @@ impl serde::de::Error for Refusal {
 }
 
 struct Reading<'a, 'p> {
-    row: Row<'a>,
+    row: &'p Row<'a>,
     plan: &'p mut Plan,
 }
 
@@ -316,7 +315,7 @@ impl<'a> Deserializer<'a> for Reading<'a, '_> {
 
 /// The cells of some columns, in their order.
 struct Cells<'a, 'p> {
-    row: Row<'a>,
+    row: &'p Row<'a>,
     columns: &'p [u32],
 }
 
@@ -372,13 +371,13 @@ impl<'a> MapAccess<'a> for Named<'a, '_> {
 
 /// One cell.
 #[derive(Clone, Copy)]
-struct Value<'a> {
-    row: Row<'a>,
+struct Value<'a, 'p> {
+    row: &'p Row<'a>,
     cell: Cell,
     column: u32,
 }
 
-impl<'a> Value<'a> {
+impl<'a> Value<'a, '_> {
     #[inline]
     fn text(self) -> Result<&'a str, Refusal> {
         self.row.text.cell(self.cell).ok_or_else(|| self.not_text())
@@ -427,7 +426,7 @@ macro_rules! parsed {
     };
 }
 
-impl<'a> Deserializer<'a> for Value<'a> {
+impl<'a> Deserializer<'a> for Value<'a, '_> {
     type Error = Refusal;
 
     parsed! {

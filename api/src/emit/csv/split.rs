@@ -31,13 +31,12 @@ impl Cell {
 }
 
 /// One record of a [`Grid`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Record {
     /// One past its last cell.
     cells: u32,
     /// Line feeds of the chunk before it.
     line: u32,
-    fault: Option<RowFault>,
 }
 
 /// The cells of a chunk, record by record. The memory is used again for the next chunk.
@@ -45,6 +44,8 @@ struct Record {
 pub(crate) struct Grid {
     cells: Vec<Cell>,
     records: Vec<Record>,
+    /// What is wrong with which records, in their order. Apart, because there is hardly ever one.
+    faults: Vec<(usize, RowFault)>,
 }
 
 /// A record as the grid hands it out.
@@ -60,6 +61,7 @@ impl Grid {
     pub(crate) fn cut(&mut self, bytes: &mut [u8], quoted: bool, dialect: Dialect) {
         self.cells.clear();
         self.records.clear();
+        self.faults.clear();
         if quoted {
             self.cut_quoted(bytes, dialect);
         } else {
@@ -69,14 +71,22 @@ impl Grid {
 
     pub(crate) fn records(&self) -> impl Iterator<Item = Cut<'_>> {
         let mut first = 0;
-        self.records.iter().map(move |record| {
+        let mut faults = self.faults.as_slice();
+        self.records.iter().enumerate().map(move |(number, record)| {
             let last = record.cells as usize;
             let cells = self.cells.get(first..last).unwrap_or_default();
             first = last;
+            let fault = match faults.split_first() {
+                Some(((faulty, fault), rest)) if *faulty == number => {
+                    faults = rest;
+                    Some(fault)
+                }
+                _ => None,
+            };
             Cut {
                 cells,
                 line: record.line,
-                fault: record.fault.as_ref(),
+                fault,
             }
         })
     }
@@ -118,7 +128,7 @@ impl Grid {
         // A lone empty cell is a blank line.
         if start != state.record || end != start {
             self.cells.push(Cell { start, end });
-            self.finish(state.line, None);
+            self.finish(state.line);
         }
         state.record = at + 1;
         state.line += 1;
@@ -163,16 +173,16 @@ impl Grid {
             }
             line += 1;
             if self.cells.len() > first_cell {
-                self.finish(first_line, fault);
+                self.faults.extend(fault.map(|fault| (self.records.len(), fault)));
+                self.finish(first_line);
             }
         }
     }
 
-    fn finish(&mut self, line: u32, fault: Option<RowFault>) {
+    fn finish(&mut self, line: u32) {
         self.records.push(Record {
             cells: index(self.cells.len()),
             line,
-            fault,
         });
     }
 }

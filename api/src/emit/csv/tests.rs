@@ -94,6 +94,7 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a mut [u8], columns: &[&str]) -> Vec<Re
                 header,
             }
             .read(&mut plan)
+            .map_err(|fault| *fault)
         })
         .collect()
 }

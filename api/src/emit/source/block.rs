@@ -46,7 +46,9 @@ pub struct Block {
 impl Block {
     pub(crate) fn take_trouble(&mut self) -> Option<Trouble> {
         let input = self.input.as_ref()?;
-        Some(Trouble::Row(input.error(self.first_line, self.fault.take()?)))
+        Some(Trouble::Row(Box::new(
+            input.error(self.first_line, self.fault.take()?),
+        )))
     }
 }
 

@@ -135,7 +135,7 @@ struct Place<'a> {
 impl Place<'_> {
     #[cold]
     fn trouble(&self, fault: RowFault) -> Trouble {
-        Trouble::Row(self.input.error(self.line, fault))
+        Trouble::Row(Box::new(self.input.error(self.line, fault)))
     }
 }
 

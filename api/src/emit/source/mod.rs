@@ -74,12 +74,12 @@ pub trait Decode: Send + 'static {
         F: for<'a> FnMut(Result<Self::Item<'a>, Trouble>) -> ControlFlow<()>;
 }
 
-/// What a decoder found instead of an item.
+/// What a decoder found instead of an item. Boxed, so that an item on its way to its receiver drags nothing along.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "an outcome: the worker handles each case")]
 pub enum Trouble {
     /// This row is bad; the next may be good.
-    Row(RowError),
+    Row(Box<RowError>),
     /// The source is bad; it makes no sense to go on.
-    Source(SourceError),
+    Source(Box<SourceError>),
 }

@@ -59,7 +59,7 @@ where
                 Ok(item) => outcome.items.push(item),
                 Err(Trouble::Row(error)) => outcome.errors.push(error.to_string()),
                 Err(Trouble::Source(error)) => {
-                    failure.set(Some(error));
+                    failure.set(Some(*error));
                     return ControlFlow::Break(());
                 }
             }
