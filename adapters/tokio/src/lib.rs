@@ -40,7 +40,7 @@ pub type AsyncTask<E> = sweet_async_api::Entry<Tokio, E>;
 pub type Task<T, E = core::convert::Infallible> = sweet_async_api::Task<Tokio, T, E>;
 
 /// A running pipeline on Tokio; see [`sweet_async_api::emit::Emission`].
-pub type Emission<C, E = core::convert::Infallible> = emit::Emission<Tokio, C, E>;
+pub type Emission<C, E = core::convert::Infallible, S = ()> = emit::Emission<Tokio, C, E, S>;
 
 /// A task on Tokio seen from inside; see [`sweet_async_api::Context`].
 pub type Context = sweet_async_api::Context<Tokio>;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
+use sweet_async_tokio::emit::{AtomicVectorClock, Causality, TickError, VectorClock};
 use sweet_async_tokio::emit::{EmitError, ItemError, SourceError, Stats};
 use sweet_async_tokio::prelude::*;
 
@@ -520,5 +521,53 @@ fn a_pipeline_is_part_of_the_tree_of_its_parent() {
             .await
             .unwrap();
         assert!(partial);
+    });
+}
+
+#[test]
+fn stamps_order_chunks_receivers_and_whole_pipelines() {
+    on_both(|| async {
+        let nodes = Arc::new(AtomicVectorClock::<3>::new());
+        let run = |workers| {
+            let remote = VectorClock::from_counts([0, 0, 7]);
+            AsyncTask::emits::<u32>()
+                .collect_into::<Vec<u32>>()
+                .with_vector_clock(1, &nodes)
+                .sender(|source| source.of(0..40).into_chunks(10.rows()))
+                .receiver(ReceiverStrategy::parallel(workers), move |event, collector| {
+                    let count = collector.stamp().counts()[1];
+                    collector.add(count);
+                    if event == 5 {
+                        collector.observe(&remote);
+                    }
+                })
+                .run()
+        };
+        let first = run(1).await.unwrap();
+        // Four chunks of ten, each an event of node 1, then the final event.
+        let expected: Vec<u32> = (0..40).map(|event| event / 10 + 1).collect();
+        assert_eq!(first.collected(), &expected);
+        assert_eq!(first.stamp().counts(), &[0, 5, 7]);
+        let second = run(3).await.unwrap();
+        assert_eq!(second.stamp().counts(), &[0, 10, 7]);
+        assert_eq!(first.stamp().compare(second.stamp()), Causality::Before);
+        assert_eq!(nodes.snapshot(), *second.stamp());
+    });
+}
+
+#[test]
+fn a_clock_that_does_not_know_the_node_is_an_error() {
+    on_both(|| async {
+        let error = AsyncTask::emits::<u32>()
+            .with_vector_clock(3, &Arc::new(AtomicVectorClock::<3>::new()))
+            .sender(|source| source.of(0..40))
+            .receiver(ReceiverStrategy::serial(), |_, _| {})
+            .run()
+            .await
+            .unwrap_err();
+        assert!(matches!(
+            error.failure(),
+            Some(EmitError::Clock(TickError::UnknownNode { nodes: 3 }))
+        ));
     });
 }

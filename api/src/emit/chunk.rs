@@ -19,6 +19,23 @@ impl<T: Send + 'static> Chunk for Vec<T> {
     }
 }
 
+/// A chunk with the stamp of its sending.
+#[derive(Debug, Default)]
+pub(crate) struct Dated<P, S> {
+    pub(crate) rows: P,
+    pub(crate) stamp: S,
+}
+
+impl<P: Chunk, S: Default + Send + 'static> Chunk for Dated<P, S> {
+    fn rows(&self) -> usize {
+        self.rows.rows()
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+    }
+}
+
 /// How much one chunk holds: `1_000.rows()`, `64.kib()`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

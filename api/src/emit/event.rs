@@ -6,6 +6,8 @@ use core::fmt;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+use sweet_async_core::vector_clock::{TickError, VectorClock};
+
 use crate::TaskError;
 use crate::emit::source::{RowError, SourceError};
 
@@ -136,6 +138,8 @@ pub enum EmitError<E = Infallible> {
     Source(SourceError),
     /// An item failed, and the pipeline was told to stop at the first.
     Item(ItemError<E>),
+    /// An event cannot be stamped: the clock does not know the node, or the node's count is at its end.
+    Clock(TickError),
     /// The task of the sender ended badly: the source's iterator panicked, or the task was cancelled by itself.
     Sender(TaskError),
     /// The task of a receiver ended badly: its closure panicked, or the task was cancelled by itself.
@@ -147,6 +151,7 @@ impl<E: fmt::Display> fmt::Display for EmitError<E> {
         match self {
             Self::Source(error) => error.fmt(f),
             Self::Item(error) => write!(f, "stopped at the first bad item: {error}"),
+            Self::Clock(error) => write!(f, "an event cannot be stamped: {error}"),
             Self::Sender(error) => write!(f, "the sender ended early: {error}"),
             Self::Receiver(error) => write!(f, "a receiver ended early: {error}"),
         }
@@ -158,6 +163,7 @@ impl<E: Error + 'static> Error for EmitError<E> {
         match self {
             Self::Source(error) => Some(error),
             Self::Item(error) => Some(error),
+            Self::Clock(error) => Some(error),
             Self::Sender(error) | Self::Receiver(error) => Some(error),
         }
     }
@@ -181,14 +187,22 @@ pub enum StreamingEvent<'a, E = Infallible> {
 /// The final event: what was collected, and how it went.
 #[derive(Debug)]
 #[must_use = "it carries what was collected"]
-pub struct LastEvent<C, E = Infallible> {
+pub struct LastEvent<C, E = Infallible, S = ()> {
     pub(crate) collected: C,
     pub(crate) stats: Stats,
     pub(crate) errors: Vec<ItemError<E>>,
     pub(crate) partial: bool,
+    pub(crate) stamp: S,
 }
 
-impl<C, E> LastEvent<C, E> {
+impl<C, E, const N: usize> LastEvent<C, E, VectorClock<N>> {
+    /// The stamp of this event: it is after every chunk of the pipeline, and after whatever a receiver observed.
+    pub const fn stamp(&self) -> &VectorClock<N> {
+        &self.stamp
+    }
+}
+
+impl<C, E, S> LastEvent<C, E, S> {
     /// What was collected.
     pub const fn collected(&self) -> &C {
         &self.collected

@@ -11,7 +11,10 @@ use core::pin::Pin;
 use core::task::{self, Poll};
 use core::time::Duration;
 
+use sweet_async_core::vector_clock::AtomicVectorClock;
+
 use crate::emit::Chunk;
+use crate::emit::clock::{Dating, NodeClock, Undated};
 use crate::emit::collector::Collector;
 use crate::emit::edge::{EventReceiver, Overflow, edge};
 use crate::emit::event::{EmitError, LastEvent, Ledger, Stats, StreamingEvent};
@@ -21,13 +24,15 @@ use crate::emit::source::{Decode, EventSource, Feed, Source, SourceError};
 use crate::task::{Task, TaskBuilder, TaskError, TaskRecord};
 use crate::{Context, Priority, Runtime};
 
-/// Describes a pipeline of events of type `T`: first how it behaves and what it collects into (`M` makes that), then its
+/// Describes a pipeline of events of type `T`: first how it behaves, what it collects into (`M` makes that) and with which
+/// clock (`K`), then its
 /// [`sender`](Self::sender), then its [`receiver`](Sending::receiver).
 #[must_use = "a builder does nothing until its receiver runs"]
-pub struct EmitBuilder<R: Runtime, T, E, M = fn()> {
+pub struct EmitBuilder<R: Runtime, T, E, M = fn(), K = Undated> {
     runtime: R,
     settings: Settings<R>,
     make: M,
+    clock: K,
     emits: PhantomData<fn() -> (T, E)>,
 }
 
@@ -58,6 +63,7 @@ impl<R: Runtime, T, E> EmitBuilder<R, T, E> {
             strict: false,
         };
         Self {
+            clock: Undated,
             runtime,
             settings,
             make: || (),
@@ -66,7 +72,7 @@ impl<R: Runtime, T, E> EmitBuilder<R, T, E> {
     }
 }
 
-impl<R: Runtime, T, E, M> EmitBuilder<R, T, E, M> {
+impl<R: Runtime, T, E, M, K> EmitBuilder<R, T, E, M, K> {
     /// Names the pipeline's task, for people.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.settings.name = name.into();
@@ -97,7 +103,7 @@ impl<R: Runtime, T, E, M> EmitBuilder<R, T, E, M> {
         self
     }
 
-    /// How many chunks wait between sender and receivers, at least one; 16 if not said. Memory is bounded by it.
+    /// How many chunks wait between sender and receivers, at least one; 64 if not said. Memory is bounded by it.
     pub const fn edge_capacity(mut self, chunks: usize) -> Self {
         self.settings.capacity = chunks;
         self
@@ -122,13 +128,14 @@ impl<R: Runtime, T, E, M> EmitBuilder<R, T, E, M> {
     }
 
     /// Collects into a `C`, one for each worker, merged at the end.
-    pub fn collect_into<C: Collector + Default>(self) -> EmitBuilder<R, T, E, fn() -> C> {
+    pub fn collect_into<C: Collector + Default>(self) -> EmitBuilder<R, T, E, fn() -> C, K> {
         self.collect_with(C::default)
     }
 
     /// Collects into what `make` makes: one for each worker, and one that these are merged into.
-    pub fn collect_with<N>(self, make: N) -> EmitBuilder<R, T, E, N> {
+    pub fn collect_with<N>(self, make: N) -> EmitBuilder<R, T, E, N, K> {
         EmitBuilder {
+            clock: self.clock,
             runtime: self.runtime,
             settings: self.settings,
             make,
@@ -136,8 +143,27 @@ impl<R: Runtime, T, E, M> EmitBuilder<R, T, E, M> {
         }
     }
 
+    /// Stamps each chunk, and the final event, with the clock of `node`, which is one of the `N` that `nodes` counts.
+    ///
+    /// Each chunk is an event of the node. A receiver knows the stamps of its chunks, may take note of further ones, and
+    /// finds what it knows in [`Shard::stamp`]. The final event is after all of that, and so is whatever the node does
+    /// with `nodes` later.
+    pub fn with_vector_clock<const N: usize>(
+        self,
+        node: usize,
+        nodes: &Arc<AtomicVectorClock<N>>,
+    ) -> EmitBuilder<R, T, E, M, NodeClock<N>> {
+        EmitBuilder {
+            clock: NodeClock::new(node, nodes),
+            runtime: self.runtime,
+            settings: self.settings,
+            make: self.make,
+            emits: PhantomData,
+        }
+    }
+
     /// Says what to read. The closure gets a [`Source`] to begin with.
-    pub fn sender<S: EventSource<T>>(self, source: impl FnOnce(Source) -> S) -> Sending<R, T, E, M, S> {
+    pub fn sender<S: EventSource<T>>(self, source: impl FnOnce(Source) -> S) -> Sending<R, T, E, M, S, K> {
         Sending {
             source: source(Source),
             builder: self,
@@ -147,26 +173,30 @@ impl<R: Runtime, T, E, M> EmitBuilder<R, T, E, M> {
 
 /// A pipeline that knows what to read.
 #[must_use = "a builder does nothing until its receiver runs"]
-pub struct Sending<R: Runtime, T, E, M, S> {
-    builder: EmitBuilder<R, T, E, M>,
+pub struct Sending<R: Runtime, T, E, M, S, K> {
+    builder: EmitBuilder<R, T, E, M, K>,
     source: S,
 }
 
-impl<R, T, E, M, S, C> Sending<R, T, E, M, S>
+impl<R, T, E, M, S, C, K> Sending<R, T, E, M, S, K>
 where
     R: Runtime,
     M: Fn() -> C,
     S: EventSource<T>,
     C: Collector,
+    K: Dating,
 {
     /// Says what to do with each item: a closure that gets the item and this worker's [`Shard`] of the collection, and
     /// answers nothing or a `Result`. Each worker has a clone of it.
     ///
     /// An item whose error it answers is counted as failed, the first errors are kept, and the next item is taken, unless
     /// [`stop_on_error`](EmitBuilder::stop_on_error) was said. A panic ends the pipeline with [`EmitError::Receiver`].
-    pub fn receiver<F, A>(self, strategy: ReceiverStrategy, on_item: F) -> Emitter<R, T, E, M, S, F, A>
+    pub fn receiver<F, A>(self, strategy: ReceiverStrategy, on_item: F) -> Emitter<R, T, E, M, S, F, A, K>
     where
-        F: for<'a> FnMut(<S::Decoder as Decode>::Item<'a>, &mut Shard<C>) -> A + Clone + Send + 'static,
+        F: for<'a> FnMut(<S::Decoder as Decode>::Item<'a>, &mut Shard<C, K::Stamp>) -> A
+            + Clone
+            + Send
+            + 'static,
         A: ReceiverAnswer<Error = E>,
     {
         Emitter {
@@ -181,24 +211,25 @@ where
 
 /// A pipeline that lacks nothing and can run.
 #[must_use = "a pipeline does nothing until `run` or `await_final_event`"]
-pub struct Emitter<R: Runtime, T, E, M, S, F, A> {
-    sending: Sending<R, T, E, M, S>,
+pub struct Emitter<R: Runtime, T, E, M, S, F, A, K> {
+    sending: Sending<R, T, E, M, S, K>,
     strategy: ReceiverStrategy,
     on_item: F,
     observer: Option<Observer<E>>,
     answers: PhantomData<fn() -> A>,
 }
 
-impl<R, T, E, M, S, F, A, C> Emitter<R, T, E, M, S, F, A>
+impl<R, T, E, M, S, F, A, C, K> Emitter<R, T, E, M, S, F, A, K>
 where
     R: Runtime,
     T: 'static,
     M: Fn() -> C,
     S: EventSource<T>,
-    F: for<'a> FnMut(<S::Decoder as Decode>::Item<'a>, &mut Shard<C>) -> A + Clone + Send + 'static,
+    F: for<'a> FnMut(<S::Decoder as Decode>::Item<'a>, &mut Shard<C, K::Stamp>) -> A + Clone + Send + 'static,
     A: ReceiverAnswer<Error = E> + 'static,
     E: Send + Sync + 'static,
     C: Collector,
+    K: Dating,
 {
     /// Tells `observer` of each chunk that is done, of each item that failed, of a graceful cancellation and of the end.
     /// Workers call it, several at once: it should be quick and must not block.
@@ -212,7 +243,7 @@ where
     /// It runs as a task with its sender and each of its receivers as child tasks. Cancelled gracefully, the sender
     /// stops, what is in flight is worked on, and the final event says that it is partial; cancelled by a kill, what is
     /// in flight is dropped, and counted.
-    pub fn run(self) -> Emission<R, C, E> {
+    pub fn run(self) -> Emission<R, C, E, K::Stamp> {
         let Self {
             sending: Sending { builder, source },
             strategy,
@@ -221,6 +252,7 @@ where
             ..
         } = self;
         let EmitBuilder {
+            clock,
             runtime,
             settings,
             make,
@@ -239,6 +271,7 @@ where
         } = settings;
         let ledger = Arc::new(Ledger::default());
         let plan = Plan {
+            clock,
             source,
             on_item,
             whole: make(),
@@ -274,13 +307,13 @@ where
     /// Dropping the future detaches the pipeline, which runs on.
     pub async fn await_final_event<U>(
         self,
-        end: impl FnOnce(LastEvent<C, E>) -> U,
+        end: impl FnOnce(LastEvent<C, E, K::Stamp>) -> U,
     ) -> Result<U, TaskError<EmitError<E>>> {
         self.run().await.map(end)
     }
 }
 
-impl<R: Runtime, T, E, M> fmt::Debug for EmitBuilder<R, T, E, M> {
+impl<R: Runtime, T, E, M, K> fmt::Debug for EmitBuilder<R, T, E, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settings = &self.settings;
         f.debug_struct("EmitBuilder")
@@ -296,7 +329,7 @@ impl<R: Runtime, T, E, M> fmt::Debug for EmitBuilder<R, T, E, M> {
     }
 }
 
-impl<R: Runtime, T, E, M, S: fmt::Debug> fmt::Debug for Sending<R, T, E, M, S> {
+impl<R: Runtime, T, E, M, S: fmt::Debug, K> fmt::Debug for Sending<R, T, E, M, S, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sending")
             .field("builder", &self.builder)
@@ -305,7 +338,7 @@ impl<R: Runtime, T, E, M, S: fmt::Debug> fmt::Debug for Sending<R, T, E, M, S> {
     }
 }
 
-impl<R: Runtime, T, E, M, S: fmt::Debug, F, A> fmt::Debug for Emitter<R, T, E, M, S, F, A> {
+impl<R: Runtime, T, E, M, S: fmt::Debug, F, A, K> fmt::Debug for Emitter<R, T, E, M, S, F, A, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emitter")
             .field("sending", &self.sending)
@@ -318,12 +351,12 @@ impl<R: Runtime, T, E, M, S: fmt::Debug, F, A> fmt::Debug for Emitter<R, T, E, M
 ///
 /// Dropping it detaches the pipeline, which runs on.
 #[must_use = "a dropped handle detaches its pipeline; await it"]
-pub struct Emission<R: Runtime, C: Send + 'static, E: Send + Sync + 'static> {
-    task: Task<R, LastEvent<C, E>, EmitError<E>>,
+pub struct Emission<R: Runtime, C: Send + 'static, E: Send + Sync + 'static, S: Send + 'static = ()> {
+    task: Task<R, LastEvent<C, E, S>, EmitError<E>>,
     ledger: Arc<Ledger>,
 }
 
-impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static> Emission<R, C, E> {
+impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static, S: Send + 'static> Emission<R, C, E, S> {
     /// The counts now. Four loads.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -353,21 +386,25 @@ impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static> Emission<R, C, E> 
     /// Dropping the future detaches the pipeline, which runs on.
     pub async fn await_final_event<U>(
         self,
-        end: impl FnOnce(LastEvent<C, E>) -> U,
+        end: impl FnOnce(LastEvent<C, E, S>) -> U,
     ) -> Result<U, TaskError<EmitError<E>>> {
         self.await.map(end)
     }
 }
 
-impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static> Future for Emission<R, C, E> {
-    type Output = Result<LastEvent<C, E>, TaskError<EmitError<E>>>;
+impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static, S: Send + 'static> Future
+    for Emission<R, C, E, S>
+{
+    type Output = Result<LastEvent<C, E, S>, TaskError<EmitError<E>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.task).poll(cx)
     }
 }
 
-impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static> Deref for Emission<R, C, E> {
+impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static, S: Send + 'static> Deref
+    for Emission<R, C, E, S>
+{
     type Target = TaskRecord;
 
     fn deref(&self) -> &TaskRecord {
@@ -375,7 +412,9 @@ impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static> Deref for Emission
     }
 }
 
-impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static> fmt::Debug for Emission<R, C, E> {
+impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static, S: Send + 'static> fmt::Debug
+    for Emission<R, C, E, S>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emission")
             .field("task", &self.task)
@@ -399,7 +438,8 @@ impl LiveStats {
 }
 
 /// What the pipeline's task works with.
-struct Plan<S, F, C, E, T> {
+struct Plan<S, F, C, E, T, K> {
+    clock: K,
     source: S,
     on_item: F,
     /// What the shards are merged into.
@@ -416,20 +456,22 @@ struct Plan<S, F, C, E, T> {
 }
 
 /// The pipeline's task: opens the source, starts sender and receivers, joins them, merges the shards.
-async fn drive<R, S, F, A, C, T, E>(
+async fn drive<R, S, F, A, C, T, E, K>(
     cx: Context<R>,
-    plan: Plan<S, F, C, E, T>,
-) -> Result<LastEvent<C, E>, EmitError<E>>
+    plan: Plan<S, F, C, E, T, K>,
+) -> Result<LastEvent<C, E, K::Stamp>, EmitError<E>>
 where
     R: Runtime,
     S: EventSource<T>,
-    F: for<'a> FnMut(<S::Decoder as Decode>::Item<'a>, &mut Shard<C>) -> A + Clone + Send + 'static,
+    F: for<'a> FnMut(<S::Decoder as Decode>::Item<'a>, &mut Shard<C, K::Stamp>) -> A + Clone + Send + 'static,
     A: ReceiverAnswer<Error = E> + 'static,
     E: Send + Sync + 'static,
     C: Collector,
     T: 'static,
+    K: Dating,
 {
     let Plan {
+        clock,
         source,
         on_item,
         whole,
@@ -461,15 +503,15 @@ where
         workers.push(
             cx.child()
                 .name("receiver")
-                .run(move || work(desk, decoder, on_item, shard)),
+                .run(move || work::<_, _, _, _, K>(desk, decoder, on_item, shard)),
         );
     }
     drop(receiver);
     let pumping = {
-        let ledger = Arc::clone(&ledger);
+        let (ledger, clock) = (Arc::clone(&ledger), clock.clone());
         cx.child()
             .name("sender")
-            .run(move |cx: Context<R>| pump(cx, feed, sender, ledger))
+            .run(move |cx: Context<R>| pump(cx, feed, sender, ledger, clock))
     };
 
     let tell = |event: &StreamingEvent<'_, E>| {
@@ -492,13 +534,16 @@ where
         stats: Stats::default(),
         errors: Vec::new(),
         partial: false,
+        stamp: K::Stamp::default(),
     };
     for harvest in harvests {
         let Harvest { shard, errors, stop } = harvest.map_err(EmitError::Receiver)?;
         if let Some(stop) = stop {
             return Err(stop);
         }
-        last.collected.merge(shard.into_collection());
+        let (collection, stamp) = shard.into_parts();
+        last.collected.merge(collection);
+        K::merge(&mut last.stamp, &stamp);
         last.errors.extend(errors);
     }
     last.errors.truncate(keep);
@@ -506,8 +551,11 @@ where
         Pumped::Whole => false,
         Pumped::Partial => true,
         Pumped::Broken(error) => return Err(EmitError::Source(error)),
+        Pumped::Undatable(error) => return Err(EmitError::Clock(error)),
         Pumped::Failed(error) => return Err(EmitError::Sender(error)),
     };
+    clock.learn(&last.stamp);
+    last.stamp = clock.date().map_err(EmitError::Clock)?;
     last.stats = ledger.read();
     tell(&StreamingEvent::Final(last.stats));
     Ok(last)
@@ -560,7 +608,7 @@ impl<P: Chunk> Drop for Leftovers<'_, P> {
 }
 
 /// Chunks on an edge if the user does not say.
-const CAPACITY: usize = 16;
+const CAPACITY: usize = 64;
 
 /// Errors kept if the user does not say.
 const KEPT_ERRORS: usize = 100;

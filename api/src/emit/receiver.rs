@@ -7,6 +7,10 @@ use core::ops::{ControlFlow, Deref, DerefMut};
 use core::task::Poll;
 use std::thread;
 
+use sweet_async_core::vector_clock::VectorClock;
+
+use crate::emit::chunk::Dated;
+use crate::emit::clock::Dating;
 use crate::emit::edge::EventReceiver;
 use crate::emit::event::{EmitError, ItemError, Ledger, StreamingEvent};
 use crate::emit::source::{Decode, Trouble};
@@ -80,21 +84,41 @@ impl<E: Send + Sync + 'static> ReceiverAnswer for Result<(), E> {
 ///
 /// Dereferences to the collection, so that a map's `entry` or a list's `push` work as well as [`Shard::add`].
 #[derive(Debug)]
-pub struct Shard<C> {
+pub struct Shard<C, S = ()> {
     collection: C,
+    /// What this worker knows: the stamps of its chunks, and those it observed.
+    stamp: S,
 }
 
-impl<C> Shard<C> {
-    pub(crate) const fn new(collection: C) -> Self {
-        Self { collection }
-    }
-
-    pub(crate) fn into_collection(self) -> C {
-        self.collection
+impl<C, S: Default> Shard<C, S> {
+    pub(crate) fn new(collection: C) -> Self {
+        Self {
+            collection,
+            stamp: S::default(),
+        }
     }
 }
 
-impl<C: Collector> Shard<C> {
+impl<C, const N: usize> Shard<C, VectorClock<N>> {
+    /// What this worker knows: the stamp of the chunk that the item came in and of those before it, and what it
+    /// observed. To be sent along with whatever the item causes.
+    pub const fn stamp(&self) -> &VectorClock<N> {
+        &self.stamp
+    }
+
+    /// Takes note of a stamp that came from elsewhere, for instance with the item. The final event knows of it.
+    pub fn observe(&mut self, stamp: &VectorClock<N>) {
+        self.stamp.merge(stamp);
+    }
+}
+
+impl<C, S> Shard<C, S> {
+    pub(crate) fn into_parts(self) -> (C, S) {
+        (self.collection, self.stamp)
+    }
+}
+
+impl<C: Collector, S> Shard<C, S> {
     /// Adds an item to the collection.
     #[inline]
     pub fn add(&mut self, item: C::Item) {
@@ -107,7 +131,7 @@ impl<C: Collector> Shard<C> {
     }
 }
 
-impl<C> Deref for Shard<C> {
+impl<C, S> Deref for Shard<C, S> {
     type Target = C;
 
     fn deref(&self) -> &C {
@@ -115,15 +139,15 @@ impl<C> Deref for Shard<C> {
     }
 }
 
-impl<C> DerefMut for Shard<C> {
+impl<C, S> DerefMut for Shard<C, S> {
     fn deref_mut(&mut self) -> &mut C {
         &mut self.collection
     }
 }
 
 /// What a worker hands in when it ends.
-pub(crate) struct Harvest<C, E> {
-    pub(crate) shard: Shard<C>,
+pub(crate) struct Harvest<C, S, E> {
+    pub(crate) shard: Shard<C, S>,
     pub(crate) errors: Vec<ItemError<E>>,
     /// What made it stop before the edge was closed.
     pub(crate) stop: Option<EmitError<E>>,
@@ -133,8 +157,8 @@ pub(crate) struct Harvest<C, E> {
 pub(crate) type Observer<E> = Arc<dyn Fn(&StreamingEvent<'_, E>) + Send + Sync>;
 
 /// What a worker needs beside its closure.
-pub(crate) struct Desk<P: Chunk, E> {
-    pub(crate) receiver: EventReceiver<P>,
+pub(crate) struct Desk<P: Chunk, S: Default + Send + 'static, E> {
+    pub(crate) receiver: EventReceiver<Dated<P, S>>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) observer: Option<Observer<E>>,
     /// Errors to keep.
@@ -143,7 +167,7 @@ pub(crate) struct Desk<P: Chunk, E> {
     pub(crate) strict: bool,
 }
 
-impl<P: Chunk, E> Desk<P, E> {
+impl<P: Chunk, S: Default + Send + 'static, E> Desk<P, S, E> {
     fn tell(&self, event: &StreamingEvent<'_, E>) {
         if let Some(observer) = &self.observer {
             observer(event);
@@ -155,16 +179,17 @@ impl<P: Chunk, E> Desk<P, E> {
 ///
 /// A graceful cancellation does not concern it: it ends when the sender has ended and what is in flight is done. When it
 /// ends in any other way than by the edge, it closes the edge.
-pub(crate) async fn work<D, F, A, C>(
-    desk: Desk<D::Chunk, A::Error>,
+pub(crate) async fn work<D, F, A, C, K>(
+    desk: Desk<D::Chunk, K::Stamp, A::Error>,
     mut decoder: D,
     mut on_item: F,
     collection: C,
-) -> Harvest<C, A::Error>
+) -> Harvest<C, K::Stamp, A::Error>
 where
     D: Decode,
-    F: for<'a> FnMut(D::Item<'a>, &mut Shard<C>) -> A,
+    F: for<'a> FnMut(D::Item<'a>, &mut Shard<C, K::Stamp>) -> A,
     A: ReceiverAnswer,
+    K: Dating,
 {
     let mut harvest = Harvest {
         shard: Shard::new(collection),
@@ -172,11 +197,12 @@ where
         stop: None,
     };
     let closing = Closing(&desk.receiver);
-    let mut chunk = D::Chunk::default();
+    let mut chunk = Dated::default();
     let mut since_yield = 0;
     while desk.receiver.recv(&mut chunk).await.is_ok() {
         since_yield += chunk.rows();
-        work_on(&desk, &mut decoder, &mut on_item, &mut chunk, &mut harvest);
+        K::merge(&mut harvest.shard.stamp, &chunk.stamp);
+        work_on::<D, F, A, C, K>(&desk, &mut decoder, &mut on_item, &mut chunk.rows, &mut harvest);
         if harvest.stop.is_some() {
             return harvest;
         }
@@ -190,16 +216,17 @@ where
 }
 
 /// Works on one chunk, without awaiting.
-fn work_on<D, F, A, C>(
-    desk: &Desk<D::Chunk, A::Error>,
+fn work_on<D, F, A, C, K>(
+    desk: &Desk<D::Chunk, K::Stamp, A::Error>,
     decoder: &mut D,
     on_item: &mut F,
     chunk: &mut D::Chunk,
-    harvest: &mut Harvest<C, A::Error>,
+    harvest: &mut Harvest<C, K::Stamp, A::Error>,
 ) where
     D: Decode,
-    F: for<'a> FnMut(D::Item<'a>, &mut Shard<C>) -> A,
+    F: for<'a> FnMut(D::Item<'a>, &mut Shard<C, K::Stamp>) -> A,
     A: ReceiverAnswer,
+    K: Dating,
 {
     let mut tally = Tally {
         ledger: &desk.ledger,

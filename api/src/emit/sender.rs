@@ -3,7 +3,11 @@
 use alloc::sync::Arc;
 use core::mem;
 
+use sweet_async_core::vector_clock::TickError;
+
 use crate::emit::Chunk;
+use crate::emit::chunk::Dated;
+use crate::emit::clock::Dating;
 use crate::emit::edge::{EventSender, SendError, Sent};
 use crate::emit::event::Ledger;
 use crate::emit::receiver::{ROWS_BETWEEN_YIELDS, yield_now};
@@ -19,16 +23,19 @@ pub(crate) enum Pumped {
     Partial,
     /// The source cannot be read further.
     Broken(SourceError),
+    /// A chunk cannot be stamped.
+    Undatable(TickError),
     /// The task that read ended badly.
     Failed(TaskError),
 }
 
 /// Sends what `feed` yields until it ends, or the task is told to stop, or nobody receives.
-pub(crate) async fn pump<R: Runtime, F: Feed>(
+pub(crate) async fn pump<R: Runtime, F: Feed, K: Dating>(
     cx: Context<R>,
     mut feed: F,
-    sender: EventSender<F::Chunk>,
+    sender: EventSender<Dated<F::Chunk, K::Stamp>>,
     ledger: Arc<Ledger>,
+    clock: K,
 ) -> Pumped {
     let mut hand = Hand {
         ledger: &ledger,
@@ -55,6 +62,10 @@ pub(crate) async fn pump<R: Runtime, F: Feed>(
                 since_yield = 0;
                 yield_now().await;
             }
+            chunk.stamp = match clock.date() {
+                Ok(stamp) => stamp,
+                Err(error) => return Pumped::Undatable(error),
+            };
             hand.take(chunk.rows());
             let answer = sender.send(chunk).await;
             hand.sent(answer, sender.displaced());
@@ -107,14 +118,14 @@ enum End {
     Broken(SourceError),
 }
 
-type Filled<F> = (F, Vec<<F as Feed>::Chunk>, End);
+type Filled<F, S> = (F, Vec<Dated<<F as Feed>::Chunk, S>>, End);
 
 /// Fills some chunks, on a thread that may block if the feed may.
-async fn fill<R: Runtime, F: Feed>(
+async fn fill<R: Runtime, F: Feed, S: Default + Send + 'static>(
     cx: &Context<R>,
     feed: F,
-    chunks: Vec<F::Chunk>,
-) -> Result<Filled<F>, Pumped> {
+    chunks: Vec<Dated<F::Chunk, S>>,
+) -> Result<Filled<F, S>, Pumped> {
     if !F::BLOCKS {
         return Ok(fill_ready(feed, chunks, 1));
     }
@@ -135,13 +146,17 @@ async fn fill<R: Runtime, F: Feed>(
 }
 
 /// Fills chunks for as long as the feed need not wait, at least one and at most `most`. The unused ones stay empty.
-fn fill_ready<F: Feed>(mut feed: F, mut chunks: Vec<F::Chunk>, most: usize) -> Filled<F> {
-    chunks.resize_with(most, F::Chunk::default);
+fn fill_ready<F: Feed, S: Default + Send + 'static>(
+    mut feed: F,
+    mut chunks: Vec<Dated<F::Chunk, S>>,
+    most: usize,
+) -> Filled<F, S> {
+    chunks.resize_with(most, Dated::default);
     for (number, chunk) in chunks.iter_mut().enumerate() {
         if number > 0 && !feed.is_ready() {
             break;
         }
-        match feed.fill(chunk) {
+        match feed.fill(&mut chunk.rows) {
             Ok(true) => {}
             Ok(false) => return (feed, chunks, End::Whole),
             Err(error) => {

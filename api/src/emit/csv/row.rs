@@ -130,7 +130,7 @@ impl<'a> Row<'a> {
             Err(Refusal(Some(fault))) => Err(fault),
             Err(Refusal(None)) => {
                 plan.compare_names();
-                T::deserialize(Reading { row: self, plan }).map_err(Refusal::into_fault)
+                T::deserialize(Reading { row: self, plan }).map_err(Box::from)
             }
         }
     }
@@ -163,10 +163,12 @@ impl Refusal {
     fn new(fault: RowFault) -> Self {
         Self(Some(Box::new(fault)))
     }
+}
 
-    fn into_fault(self) -> Box<RowFault> {
-        self.0.unwrap_or_else(|| {
-            Box::new(RowFault::Refused {
+impl From<Refusal> for Box<RowFault> {
+    fn from(Refusal(fault): Refusal) -> Self {
+        fault.unwrap_or_else(|| {
+            Self::new(RowFault::Refused {
                 reason: "the fields and the columns do not correspond".into(),
             })
         })

@@ -71,14 +71,14 @@ impl Grid {
 
     pub(crate) fn records(&self) -> impl Iterator<Item = Cut<'_>> {
         let mut first = 0;
-        let mut faults = self.faults.as_slice();
+        let mut ahead = self.faults.as_slice();
         self.records.iter().enumerate().map(move |(number, record)| {
             let last = record.cells as usize;
             let cells = self.cells.get(first..last).unwrap_or_default();
             first = last;
-            let fault = match faults.split_first() {
-                Some(((faulty, fault), rest)) if *faulty == number => {
-                    faults = rest;
+            let fault = match ahead.split_first() {
+                Some(((place, fault), rest)) if *place == number => {
+                    ahead = rest;
                     Some(fault)
                 }
                 _ => None,
