@@ -9,6 +9,7 @@ use core::num::NonZeroU32;
 use allocation_counter::measure;
 
 use sweet_async_core::backoff::{Backoff, Jitter, Retries};
+use sweet_async_core::budget::RetryBudget;
 use sweet_async_core::credit::{Credits, Turn};
 use sweet_async_core::group::Group;
 use sweet_async_core::id::IdGenerator;
@@ -117,6 +118,17 @@ fn rate() {
         let _ = black_box((limiter.check_n(now, 300), limiter.check_n(now, 513)));
         let _ = black_box((limiter.check_n(now, 210), limiter.check(now)));
         let _ = black_box((limiter.available(now), limiter.check(now.after(9))));
+    });
+}
+
+#[test]
+fn budget() {
+    allocates_nothing(|| {
+        let budget = RetryBudget::new(500, 3).with_floor(1);
+        let _ = black_box((budget.try_withdraw(), budget.try_withdraw()));
+        budget.deposit();
+        budget.top_up();
+        let _ = black_box((budget.saved(), budget.try_withdraw()));
     });
 }
 
