@@ -571,3 +571,31 @@ fn a_clock_that_does_not_know_the_node_is_an_error() {
         ));
     });
 }
+
+#[test]
+fn cancelled_gracefully_at_any_moment_it_ends_with_a_final_event_or_never_begins() {
+    let file = Scratch::new("any-moment.csv", TABLE);
+    on_both(|| async {
+        for pauses in 0..60 {
+            let running = AsyncTask::emits::<Flight>()
+                .collect_into::<u64>()
+                .grace(60.seconds())
+                .sender(|source| source.of_file(&file.0).csv().into_chunks(1.rows()))
+                .receiver(ReceiverStrategy::parallel(2), |_, collector| collector.add(()))
+                .run();
+            let live = running.live_stats();
+            for _ in 0..pauses {
+                tokio::task::yield_now().await;
+            }
+            let _ = running.cancel(Level::Graceful);
+            match running.await {
+                Ok(last) => {
+                    let stats = last.stats();
+                    assert!(last.is_partial() || stats.taken_in == 5);
+                    assert_eq!((stats.in_flight, *last.collected()), (0, stats.out));
+                }
+                Err(error) => assert!(error.is_cancelled() && live.read() == Stats::default(), "{error}"),
+            }
+        }
+    });
+}

@@ -484,7 +484,16 @@ where
         strict,
         ..
     } = plan;
-    let (feed, decoder) = open(&cx, source).await?;
+    let mut last = LastEvent {
+        collected: whole,
+        stats: Stats::default(),
+        errors: Vec::new(),
+        partial: true,
+        stamp: K::Stamp::default(),
+    };
+    let Some((feed, decoder)) = open(&cx, source).await? else {
+        return conclude(last, &clock, &ledger, observer.as_ref());
+    };
     let (sender, receiver) = edge(capacity, overflow);
     let leftovers = Leftovers {
         receiver: receiver.clone(),
@@ -498,6 +507,7 @@ where
             observer: observer.clone(),
             keep,
             strict,
+            done: false,
         };
         let (decoder, on_item) = (decoder.clone(), on_item.clone());
         workers.push(
@@ -514,30 +524,23 @@ where
             .run(move |cx: Context<R>| pump(cx, feed, sender, ledger, clock))
     };
 
-    let tell = |event: &StreamingEvent<'_, E>| {
-        if let Some(observer) = &observer {
-            observer(event);
-        }
-    };
-    let pumped = join(pumping).await;
-    if matches!(pumped, Ok(Pumped::Partial)) && cx.is_cancelled() {
-        tell(&StreamingEvent::Cancelled(ledger.read()));
+    let pumped = join(&cx, pumping).await;
+    if matches!(pumped, Ok(None | Some(Pumped::Partial)))
+        && cx.is_cancelled()
+        && let Some(observer) = &observer
+    {
+        observer(&StreamingEvent::Cancelled(ledger.read()));
     }
     let mut harvests = Vec::with_capacity(workers.len());
     for worker in workers {
-        harvests.push(join(worker).await);
+        harvests.push(join(&cx, worker).await);
     }
     drop(leftovers);
 
-    let mut last = LastEvent {
-        collected: whole,
-        stats: Stats::default(),
-        errors: Vec::new(),
-        partial: false,
-        stamp: K::Stamp::default(),
-    };
     for harvest in harvests {
-        let Harvest { shard, errors, stop } = harvest.map_err(EmitError::Receiver)?;
+        let Some(Harvest { shard, errors, stop }) = harvest.map_err(EmitError::Receiver)? else {
+            continue;
+        };
         if let Some(stop) = stop {
             return Err(stop);
         }
@@ -548,43 +551,64 @@ where
     }
     last.errors.truncate(keep);
     last.partial = match pumped.map_err(EmitError::Sender)? {
-        Pumped::Whole => false,
-        Pumped::Partial => true,
-        Pumped::Broken(error) => return Err(EmitError::Source(error)),
-        Pumped::Undatable(error) => return Err(EmitError::Clock(error)),
-        Pumped::Failed(error) => return Err(EmitError::Sender(error)),
+        Some(Pumped::Whole) => false,
+        Some(Pumped::Partial) | None => true,
+        Some(Pumped::Broken(error)) => return Err(EmitError::Source(error)),
+        Some(Pumped::Undatable(error)) => return Err(EmitError::Clock(error)),
+        Some(Pumped::Failed(error)) => return Err(EmitError::Sender(error)),
     };
+    conclude(last, &clock, &ledger, observer.as_ref())
+}
+
+/// Dates the final event and tells it.
+fn conclude<C, E, K: Dating>(
+    mut last: LastEvent<C, E, K::Stamp>,
+    clock: &K,
+    ledger: &Ledger,
+    observer: Option<&Observer<E>>,
+) -> Result<LastEvent<C, E, K::Stamp>, EmitError<E>> {
     clock.learn(&last.stamp);
     last.stamp = clock.date().map_err(EmitError::Clock)?;
     last.stats = ledger.read();
-    tell(&StreamingEvent::Final(last.stats));
+    if let Some(observer) = observer {
+        observer(&StreamingEvent::Final(last.stats));
+    }
     Ok(last)
 }
 
 /// Opens the source, on a thread that may block if it may.
-async fn open<R, S, T, E>(cx: &Context<R>, source: S) -> Result<(S::Feed, S::Decoder), EmitError<E>>
+async fn open<R, S, T, E>(cx: &Context<R>, source: S) -> Result<Option<(S::Feed, S::Decoder)>, EmitError<E>>
 where
     R: Runtime,
     S: EventSource<T>,
     T: 'static,
 {
     if !S::Feed::BLOCKS {
-        return source.open().map_err(EmitError::Source);
+        return source.open().map(Some).map_err(EmitError::Source);
     }
     let opening = cx
         .child()
         .name("open")
         .run_blocking(move || Opened(source.open()));
-    let Opened(opened) = join(opening).await.map_err(EmitError::Sender)?;
-    opened.map_err(EmitError::Source)
+    match join(cx, opening).await.map_err(EmitError::Sender)? {
+        Some(Opened(opened)) => opened.map(Some).map_err(EmitError::Source),
+        None => Ok(None),
+    }
 }
 
-/// Waits for a child. Its deadline is that of the pipeline: when it has passed, the pipeline is about to end too, and its
-/// own error says so better.
-async fn join<R: Runtime, T: Send + 'static>(child: Task<R, T, Infallible>) -> Result<T, TaskError> {
+/// Waits for a child. `None`: the pipeline was told to stop before the child had started.
+///
+/// The child's deadline is that of the pipeline: when it has passed, the pipeline is about to end too, and its own error
+/// says so better.
+async fn join<R: Runtime, T: Send + 'static>(
+    cx: &Context<R>,
+    child: Task<R, T, Infallible>,
+) -> Result<Option<T>, TaskError> {
     match child.await {
+        Ok(value) => Ok(Some(value)),
         Err(error) if error.is_timed_out() => core::future::pending().await,
-        result => result,
+        Err(error) if error.is_cancelled() && cx.is_cancelled() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

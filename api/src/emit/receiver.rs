@@ -165,6 +165,17 @@ pub(crate) struct Desk<P: Chunk, S: Default + Send + 'static, E> {
     pub(crate) keep: usize,
     /// Stop at the first item that fails.
     pub(crate) strict: bool,
+    /// The worker came to its end.
+    pub(crate) done: bool,
+}
+
+/// A worker that does not come to its end, or never starts, closes the edge: the sender must not wait for it.
+impl<P: Chunk, S: Default + Send + 'static, E> Drop for Desk<P, S, E> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.receiver.close();
+        }
+    }
 }
 
 impl<P: Chunk, S: Default + Send + 'static, E> Desk<P, S, E> {
@@ -180,7 +191,7 @@ impl<P: Chunk, S: Default + Send + 'static, E> Desk<P, S, E> {
 /// A graceful cancellation does not concern it: it ends when the sender has ended and what is in flight is done. When it
 /// ends in any other way than by the edge, it closes the edge.
 pub(crate) async fn work<D, F, A, C, K>(
-    desk: Desk<D::Chunk, K::Stamp, A::Error>,
+    mut desk: Desk<D::Chunk, K::Stamp, A::Error>,
     mut decoder: D,
     mut on_item: F,
     collection: C,
@@ -196,7 +207,6 @@ where
         errors: Vec::new(),
         stop: None,
     };
-    let closing = Closing(&desk.receiver);
     let mut chunk = Dated::default();
     let mut since_yield = 0;
     while desk.receiver.recv(&mut chunk).await.is_ok() {
@@ -211,7 +221,7 @@ where
             yield_now().await;
         }
     }
-    core::mem::forget(closing);
+    desk.done = true;
     harvest
 }
 
@@ -282,15 +292,6 @@ impl Drop for Tally<'_> {
         let panicked = u64::from(thread::panicking()).min(left);
         self.ledger
             .settle(self.out, left - panicked, self.failed + panicked);
-    }
-}
-
-/// Closes the edge when a worker does not come to its end: the sender must not wait for it.
-struct Closing<'a, P: Chunk>(&'a EventReceiver<P>);
-
-impl<P: Chunk> Drop for Closing<'_, P> {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }
 
