@@ -3,6 +3,7 @@
 
 extern crate alloc;
 
+mod breaker;
 pub mod emit;
 mod entry;
 mod moment;

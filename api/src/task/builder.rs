@@ -9,6 +9,7 @@ use core::time::Duration;
 use sweet_async_core::Priority;
 use sweet_async_core::lifecycle::Level;
 
+use super::TaskId;
 use super::context::Context;
 use super::driver::{Driver, GRACE};
 use super::error::{Cause, Invalid, Rejection, TaskError};
@@ -18,7 +19,6 @@ use super::plan::{Blocking, BlockingResult, Fallback, NoFallback, Once, Plan, Re
 use super::retry::{Always, Classify, Retry};
 use super::slot::Slot;
 use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
-use super::{Deadline, TaskId};
 use crate::{Moment, Runtime};
 
 /// Describes a task: immutable configuration, of which nothing happens before `run`.
@@ -340,7 +340,7 @@ where
 {
     let mut builder = TaskBuilder::<R, T, E>::new(runtime)
         .name(after.header().name.clone())
-        .grace(after.header().grace);
+        .grace(after.header().grace());
     builder.config.parent.clone_from(&after.header().parent);
     builder.config.after = Some(Arc::clone(after));
     builder.config.priority = after.header().priority;
@@ -376,20 +376,21 @@ where
     } = config;
     let now = runtime.now();
     let id = TaskId::next();
-    let deadline = Deadline::new(
-        now,
-        timeout,
-        after.as_ref().or(parent.as_ref()).map(|elder| elder.header()),
-    );
+    let own = timeout.map_or(Moment::NEVER, |timeout| now + timeout);
+    let deadline = match after.as_ref().or(parent.as_ref()) {
+        None => own,
+        Some(elder) => own.min(elder.header().deadline),
+    };
     let header = Header::new(
-        id.unwrap_or(TaskId::NONE),
-        name,
-        priority,
+        (id.unwrap_or(TaskId::NONE), name, priority),
         now,
         deadline,
         grace,
         parent,
     );
+    if let Some(elder) = after {
+        header.inherit_from(elder);
+    }
     let record = Arc::new(TaskRecord::new(header, Slot::new()));
     let invalid = if timeout == Some(Duration::ZERO) {
         Some(Invalid::ZeroTimeout)
@@ -400,52 +401,33 @@ where
         (Err(_), _) => Err(Rejection::IdsExhausted),
         (_, Some(invalid)) => Err(Rejection::Invalid(invalid)),
         _ => match &record.header().parent {
-            Some(parent) => parent.header().adopt(&(Arc::clone(&record) as Node)).map(Some),
-            None => runtime.root().enter().map(|()| None),
+            None => runtime.root().enter(),
+            Some(parent) => parent.header().adopt(&(Arc::clone(&record) as Node)),
         },
     };
-    let place = match admitted {
-        Ok(place) => place,
-        Err(rejection) => {
-            let _ = record.header().lifecycle.reject();
-            record
-                .slot
-                .put(Err(record.header().error(Cause::Rejected(rejection))));
-            return Task::new(record, runtime, None);
-        }
-    };
-    let driver = Driver::new(Arc::clone(&record), runtime.clone(), plan, rescue, place);
+    if let Err(rejection) = admitted {
+        return refuse(record, runtime, rejection);
+    }
+    let driver = Driver::new(Arc::clone(&record), runtime.clone(), plan, rescue);
     // A driver that is handed back, or dropped before it was polled, rejects the task and leaves the scope.
     drop(runtime.spawn(driver));
     Task::new(record, runtime, cancel_on_drop)
 }
 
-impl Deadline {
-    /// The earlier one of a timeout that begins now and the deadline of `heir_of`.
-    #[inline]
-    fn new(now: Moment, timeout: Option<Duration>, heir_of: Option<&Header>) -> Self {
-        let own = timeout.map_or(Moment::NEVER, |timeout| now + timeout);
-        match heir_of {
-            None => Self {
-                at: own,
-                inherited: Moment::NEVER,
-                inherited_from: TaskId::NONE,
-            },
-            Some(elder) => {
-                let above = elder.deadline;
-                let from = if above.at < above.inherited {
-                    elder.id
-                } else {
-                    above.inherited_from
-                };
-                Self {
-                    at: own.min(above.at),
-                    inherited: above.at,
-                    inherited_from: from,
-                }
-            }
-        }
-    }
+/// A task that was refused at the door.
+#[cold]
+fn refuse<R, T, E>(record: Arc<TaskRecord<Slot<T, E>>>, runtime: R, rejection: Rejection) -> Task<R, T, E>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+{
+    // Refused only if somebody else ended it first.
+    let _ = record.header().lifecycle.reject();
+    record
+        .slot
+        .put(Err(record.header().error(Cause::Rejected(rejection))));
+    Task::new(record, runtime, None)
 }
 
 impl<R: Clone, T, E, P: Clone, B: Clone> Clone for TaskBuilder<R, T, E, P, B> {

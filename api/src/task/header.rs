@@ -2,8 +2,10 @@
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use core::panic::AssertUnwindSafe;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use core::time::Duration;
+use std::panic::catch_unwind;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use atomic_waker::AtomicWaker;
@@ -13,9 +15,9 @@ use sweet_async_core::Priority;
 use sweet_async_core::group::{Exit, Group};
 use sweet_async_core::lifecycle::{Cancel, Level, Lifecycle, Reason, Snapshot};
 
-use super::callbacks::Callbacks;
+use super::TaskId;
+use super::callbacks::{Callback, Callbacks};
 use super::error::{Cancellation, Cause, Rejection, TaskError};
-use super::{Deadline, TaskId};
 use crate::Moment;
 
 /// What is known of a task: who it is, how it is doing, and a way to cancel it.
@@ -41,18 +43,22 @@ pub trait Awaited: Send + Sync {
 pub(crate) struct Header {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) priority: Priority,
+    /// The task came to its end without an extra part; see `extra_or_seal`.
+    sealed: AtomicBool,
+    /// Where the parent lists this task.
+    place: AtomicU32,
+    /// The grace period in milliseconds.
+    grace: u32,
     pub(crate) id: TaskId,
     pub(crate) name: Cow<'static, str>,
     pub(crate) created: Moment,
-    pub(crate) deadline: Deadline,
-    pub(crate) grace: Duration,
+    /// The deadline in force, its own or an inherited one.
+    pub(crate) deadline: Moment,
     pub(crate) parent: Option<Node>,
     /// Wakes the driver: the level rose, or a child left.
     pub(crate) driver: AtomicWaker,
     started: AtomicU64,
     ended: AtomicU64,
-    /// The task came to its end without an extra part; see `extra_or_seal`.
-    sealed: AtomicBool,
     extra: OnceLock<Box<Extra>>,
 }
 
@@ -60,11 +66,13 @@ pub(crate) struct Header {
 #[derive(Default)]
 pub(crate) struct Extra {
     pub(crate) children: Children,
-    pub(crate) callbacks: Mutex<Callbacks>,
+    callbacks: Mutex<Callbacks>,
     /// Tells everybody who waits in `cancelled()`.
     pub(crate) told: Event,
     /// The id of the task that cancelled first; 0 if none did.
     cancelled_by: AtomicU64,
+    /// The task whose deadline this one inherits, if that is not its parent.
+    after: OnceLock<Node>,
 }
 
 /// The scope of a task: who lives in it, and who waits for them to leave.
@@ -86,30 +94,59 @@ struct Live {
 }
 
 impl Header {
+    #[inline]
     pub(crate) fn new(
-        id: TaskId,
-        name: Cow<'static, str>,
-        priority: Priority,
+        (id, name, priority): (TaskId, Cow<'static, str>, Priority),
         created: Moment,
-        deadline: Deadline,
+        deadline: Moment,
         grace: Duration,
         parent: Option<Node>,
     ) -> Self {
         Self {
             lifecycle: Lifecycle::new(),
             priority,
+            sealed: AtomicBool::new(false),
+            place: AtomicU32::new(0),
+            grace: u32::try_from(grace.as_millis()).unwrap_or(u32::MAX),
             id,
             name,
             created,
             deadline,
-            grace,
             parent,
             driver: AtomicWaker::new(),
             started: AtomicU64::new(UNSET),
             ended: AtomicU64::new(UNSET),
-            sealed: AtomicBool::new(false),
             extra: OnceLock::new(),
         }
+    }
+
+    pub(crate) fn grace(&self) -> Duration {
+        Duration::from_millis(u64::from(self.grace))
+    }
+
+    /// Inherits the deadline of `elder` instead of the parent's.
+    pub(crate) fn inherit_from(&self, elder: Node) {
+        // Called once, before the task is shared.
+        let _ = self.extra().after.set(elder);
+    }
+
+    fn elder(&self) -> Option<&Self> {
+        let after = self.extra_if_any().and_then(|extra| extra.after.get());
+        after.or(self.parent.as_ref()).map(|elder| elder.header())
+    }
+
+    /// The inherited part of the deadline, and the task that it comes from.
+    pub(crate) fn inherited(&self) -> (Moment, TaskId) {
+        let Some(mut elder) = self.elder() else {
+            return (Moment::NEVER, TaskId::NONE);
+        };
+        let deadline = elder.deadline;
+        while let Some(above) = elder.elder()
+            && above.deadline <= deadline
+        {
+            elder = above;
+        }
+        (deadline, elder.id)
     }
 
     pub(crate) fn extra(&self) -> &Extra {
@@ -222,7 +259,7 @@ impl Header {
     }
 
     /// Takes a child in: counted, listed, and cancelled at once if this task is.
-    pub(crate) fn adopt(&self, child: &Node) -> Result<usize, Rejection> {
+    pub(crate) fn adopt(&self, child: &Node) -> Result<(), Rejection> {
         let Some(extra) = self.extra_unless_sealed() else {
             return Err(Rejection::ScopeClosed);
         };
@@ -232,17 +269,25 @@ impl Header {
             let mut live = children.live();
             (live.nodes.insert(Arc::clone(child)), live.condemned)
         };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a group counts fewer than 2^31 children"
+        )]
+        let place = place as u32;
+        // Relaxed: read by the driver, which is spawned after this.
+        child.header.place.store(place, Ordering::Relaxed);
         // The level is read after the child is listed, and a canceller lists after it raised the level: one of the two
         // sees the other, so no child escapes. The fence is for a canceller that finds no extra part; see `tell`.
         fence(Ordering::SeqCst);
         if let Some(level) = self.lifecycle.snapshot().level().max(condemned) {
             let _ = child.tell(level, Reason::Parent, Some(self.id));
         }
-        Ok(place)
+        Ok(())
     }
 
-    /// Lets the child at `place` go, after its work was dropped.
-    pub(crate) fn release(&self, place: usize) {
+    /// Lets a child go, after its work was dropped.
+    pub(crate) fn release(&self, child: &Self) {
+        let place = child.place.load(Ordering::Relaxed) as usize;
         let Some(extra) = self.extra_if_any() else { return };
         let children = &extra.children;
         let left = children.live().nodes.try_remove(place);
@@ -251,6 +296,30 @@ impl Header {
             fence(Ordering::SeqCst);
             children.left.notify(usize::MAX);
             self.driver.wake();
+        }
+    }
+}
+
+impl Extra {
+    pub(crate) fn lock_callbacks(&self) -> MutexGuard<'_, Callbacks> {
+        self.callbacks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next callback to run; with `last`, none can be registered once there is none.
+    pub(crate) fn next_callback(&self, last: bool) -> Option<Callback> {
+        let mut callbacks = self.lock_callbacks();
+        let next = callbacks.next();
+        if next.is_none() && last {
+            callbacks.close();
+        }
+        next
+    }
+
+    /// Refuses further callbacks and drops those that are left: foreign code, so outside the lock and caught one by one.
+    pub(crate) fn give_up_callbacks(&self) {
+        let left = self.lock_callbacks().close();
+        for callback in left {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(callback)));
         }
     }
 }

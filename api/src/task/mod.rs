@@ -48,16 +48,3 @@ pub use plan::{Begun, BlockingResult, Fallback, NoFallback, Rescue};
 pub use retry::{Always, Classify, Jitter, Retry, Verdict};
 pub use view::{AlreadyEnded, Request, TaskRef};
 pub use work::{AsyncFallible, AsyncValue, AsyncWork, Fallible, IntoAsyncResult, RepeatableWork, Value};
-
-use crate::Moment;
-
-/// When a task must have ended, and whose doing that is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline {
-    /// The deadline in force.
-    pub(crate) at: Moment,
-    /// The part of it that was inherited.
-    pub(crate) inherited: Moment,
-    /// The task that the inherited part comes from.
-    pub(crate) inherited_from: TaskId,
-}

@@ -4,15 +4,14 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::future::Future;
 use core::ops::Deref;
-use std::sync::PoisonError;
 
 use sweet_async_core::Priority;
 use sweet_async_core::lifecycle::{Cancel, Level, Reason, Snapshot, State};
 
+use super::TaskId;
 use super::callbacks::Callback;
 use super::error::Cancellation;
 use super::header::{Node, TaskRecord};
-use super::{Deadline, TaskId};
 use crate::{Moment, Refused};
 
 /// A reference to a task, whatever it yields. Dereferences to [`TaskRecord`].
@@ -107,7 +106,7 @@ impl TaskRecord {
     /// The deadline in force, its own or an inherited one; `None` if there is none.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
-        let Deadline { at, .. } = self.header().deadline;
+        let at = self.header().deadline;
         (at != Moment::NEVER).then_some(at)
     }
 
@@ -170,9 +169,8 @@ impl TaskRecord {
         let Some(extra) = self.header().extra_unless_sealed() else {
             return Err(Refused(callback));
         };
-        let callbacks = &extra.callbacks;
         {
-            let mut callbacks = callbacks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut callbacks = extra.lock_callbacks();
             if callbacks.is_closed() {
                 return Err(Refused(callback));
             }
@@ -184,8 +182,7 @@ impl TaskRecord {
             self.header().driver.wake();
         } else if seen.state().is_terminal() {
             // It ended as this one was registered, and its driver may not have looked: nothing will call it.
-            let left = callbacks.lock().unwrap_or_else(PoisonError::into_inner).close();
-            drop(left);
+            extra.give_up_callbacks();
         }
         Ok(())
     }

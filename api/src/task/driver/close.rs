@@ -1,0 +1,236 @@
+//! The end of a task: children join, the lifecycle ends, callbacks run, the scope is left, the result is delivered.
+
+use core::panic::AssertUnwindSafe;
+use core::task::{self, Poll};
+use std::panic::catch_unwind;
+
+use sweet_async_core::lifecycle::{End, FinishError, Level, Reason};
+
+use super::super::error::{Cause, Rejection, TaskError};
+use super::super::header::Extra;
+use super::super::plan::{Plan, Rescue};
+use super::{DriverProjection, Phase, Step};
+use crate::{Moment, Runtime};
+
+impl<R, T, E, P, B> DriverProjection<'_, R, T, E, P, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    P: Plan<R, T, E>,
+    B: Rescue<T, E>,
+{
+    /// The work has a result. A task that nobody else is part of ends here and now.
+    #[inline]
+    pub(super) fn end(&mut self, result: Result<T, TaskError<E>>) {
+        if self.others().is_some() {
+            return self.end_in_company(result);
+        }
+        let result = self.finish(result);
+        // Somebody may have registered a callback meanwhile.
+        if self.header().extra_if_any().is_some() {
+            *self.phase = Phase::Ended;
+            self.rest.get_or_insert_default().result = Some(result);
+        } else {
+            self.leave(result);
+        }
+    }
+
+    /// The part of the record that others use; from here on nobody enters children if there is none.
+    #[inline]
+    fn others(&self) -> Option<&Extra> {
+        let header = self.record.header();
+        if *self.contextual {
+            header.extra_or_seal()
+        } else {
+            header.extra_if_any()
+        }
+    }
+
+    /// Closes the scope to new children, and tells those who are there if the work has failed.
+    #[cold]
+    fn end_in_company(&mut self, result: Result<T, TaskError<E>>) {
+        *self.phase = Phase::Closing;
+        let failed = result.is_err();
+        self.rest.get_or_insert_default().result = Some(result);
+        if let Some(extra) = self.header().extra_if_any() {
+            // The driver itself looks whether the scope is empty; it needs no telling.
+            let _ = extra.children.group.close();
+            if failed {
+                self.header().condemn_children(Level::Graceful);
+            }
+        }
+    }
+
+    /// One step of the end.
+    #[cold]
+    pub(super) fn close(&mut self, cx: &mut task::Context<'_>) -> Step<T, E> {
+        if *self.phase == Phase::Closing {
+            // Also after a hard kill: the handle has resolved, but nobody below outlives the scope above.
+            if self.header().child_count() != 0 {
+                if self.header().lifecycle.snapshot().level() == Some(Level::Graceful) {
+                    self.begin_grace();
+                }
+                return Step::Park(Moment::NEVER);
+            }
+            if let Some(result) = self.take_result() {
+                let result = self.finish(result);
+                self.rest.get_or_insert_default().result = Some(result);
+            }
+            *self.phase = Phase::Ended;
+        }
+        if self.poll_callbacks(cx).is_pending() {
+            let (runtime, grace) = (&*self.runtime, self.record.header().grace());
+            let rest = self.rest.get_or_insert_default();
+            return Step::Park(*rest.cleanup_end.get_or_insert_with(|| runtime.now() + grace));
+        }
+        let result = self
+            .take_result()
+            .unwrap_or_else(|| Err(self.header().error(Cause::Taken)));
+        self.leave(result);
+        Step::Again
+    }
+
+    fn take_result(&mut self) -> Option<Result<T, TaskError<E>>> {
+        self.rest.as_mut()?.result.take()
+    }
+
+    /// Ends the lifecycle; a cancellation that came first turns the result.
+    #[inline]
+    fn finish(&mut self, result: Result<T, TaskError<E>>) -> Result<T, TaskError<E>> {
+        // What the work and the fallback captured goes with them.
+        let (plan, rescue) = (&mut *self.plan, &mut *self.rescue);
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            let _ = catch_unwind(AssertUnwindSafe(|| plan.clear()));
+            rescue.clear();
+        }));
+        self.header().set_ended(self.runtime.now());
+        let end = match &result {
+            Ok(_) => End::Completed,
+            Err(error) => end_of(error),
+        };
+        match self.header().lifecycle.finish(end) {
+            Ok(()) => result,
+            Err(refused) => self.overruled(refused, end, result),
+        }
+    }
+
+    /// The lifecycle refused this end.
+    #[cold]
+    fn overruled(
+        &mut self,
+        refused: FinishError,
+        end: End,
+        result: Result<T, TaskError<E>>,
+    ) -> Result<T, TaskError<E>> {
+        if matches!(refused, FinishError::Misplaced(_)) {
+            // The error of another, cancelled task that this one was linked to: not this one's cancellation.
+            return match self.header().lifecycle.finish(End::Failed) {
+                Ok(()) => result,
+                Err(refused) => self.overruled(refused, End::Failed, result),
+            };
+        }
+        if end != End::Cancelled {
+            // Refused only if the task is over by now, and then it is over as cancelled.
+            let _ = self.header().lifecycle.finish(End::Cancelled);
+        }
+        let error = match result.map_err(TaskError::into_cause) {
+            Err(Cause::Failed(error)) => Some(error),
+            Err(Cause::Cancelled { error, .. }) => error,
+            other => {
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(other)));
+                None
+            }
+        };
+        let seen = self.header().lifecycle.snapshot();
+        Err(self.cancelled(seen, error))
+    }
+
+    /// Runs the callbacks of a cancelled task, one after the other, once its children have left.
+    pub(super) fn poll_callbacks(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        let ended = *self.phase == Phase::Ended;
+        let Some(extra) = self.record.header().extra_if_any() else {
+            return Poll::Ready(());
+        };
+        let cancellation = self.header().cancellation(self.header().lifecycle.snapshot());
+        let Some(cancellation) = cancellation.filter(|cancellation| cancellation.level < Level::KillHard)
+        else {
+            if ended {
+                if let Some(rest) = self.rest {
+                    rest.drop_running();
+                }
+                extra.give_up_callbacks();
+            }
+            return Poll::Ready(());
+        };
+        if !ended && extra.children.group.live() != 0 {
+            return Poll::Pending;
+        }
+        let rest = self.rest.get_or_insert_default();
+        loop {
+            if let Some(running) = &mut rest.running {
+                let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)));
+                if matches!(polled, Ok(Poll::Pending)) {
+                    return Poll::Pending;
+                }
+                rest.drop_running();
+            }
+            let next = extra.next_callback(ended);
+            let Some(callback) = next else {
+                return Poll::Ready(());
+            };
+            rest.running = catch_unwind(AssertUnwindSafe(|| callback(cancellation))).ok();
+        }
+    }
+
+    /// Leaves the scope, then delivers the result, so that whoever has it finds the task gone from the tree.
+    #[inline]
+    fn leave(&mut self, result: Result<T, TaskError<E>>) {
+        *self.phase = Phase::Left;
+        match &self.header().parent {
+            None => self.runtime.root().leave(),
+            Some(parent) => parent.header().release(self.header()),
+        }
+        self.record.slot.put(result);
+    }
+
+    /// The executor drops the task before its end.
+    #[cold]
+    pub(super) fn stopped(&mut self) {
+        self.drop_work();
+        if let Some(rest) = self.rest {
+            rest.drop_running();
+        }
+        let kept = self.take_result();
+        let result = match kept {
+            // Decided before the executor went away.
+            Some(result) if *self.phase == Phase::Ended => result,
+            kept => {
+                drop(catch_unwind(AssertUnwindSafe(|| drop(kept))));
+                self.header().set_ended(self.runtime.now());
+                if self.header().lifecycle.reject().is_ok() {
+                    Err(self.header().error(Cause::Rejected(Rejection::NoRuntime)))
+                } else {
+                    let _ = self.record.cancel_tree(Level::KillHard, Reason::Stopped, None);
+                    Err(self.cancelled(self.header().lifecycle.snapshot(), None))
+                }
+            }
+        };
+        if let Some(extra) = self.header().extra_or_seal() {
+            let _ = extra.children.group.close();
+            self.header().condemn_children(Level::KillHard);
+            extra.give_up_callbacks();
+        }
+        self.leave(result);
+    }
+}
+
+#[cold]
+fn end_of<E>(error: &TaskError<E>) -> End {
+    match error.cause() {
+        Cause::Panicked(_) => End::Panicked,
+        Cause::TimedOut(_) => End::TimedOut,
+        Cause::Cancelled { .. } => End::Cancelled,
+        _ => End::Failed,
+    }
+}

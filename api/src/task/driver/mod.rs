@@ -1,0 +1,469 @@
+//! The engine: one future that carries a task from its first attempt to its end.
+//!
+//! ```text
+//!   Idle --> Attempt --> ... --> Gone          the work; every way out of it has a result
+//!              |   ^
+//!              v   |
+//!            Backoff        Rescue             between attempts; the fallback after the last
+//!
+//!   result --> children join --> lifecycle.finish --> callbacks --> leave the scope --> slot   (`close.rs`)
+//! ```
+//!
+//! One timer serves every wait in turn: the task's deadline, the limit of an attempt, the backoff, the grace period.
+//! It is made when the task first waits, so a task that never waits costs no timer (`rest.rs`). The work is polled
+//! before any deadline is looked at: a result that is ready when its deadline passes counts.
+//!
+//! The common task, which runs once and ends, touches the fields here and nothing else; whatever only some tasks need
+//! is in [`Rest`], made when it is needed.
+
+mod close;
+mod rest;
+
+use alloc::sync::Arc;
+use core::future::Future;
+use core::panic::AssertUnwindSafe;
+use core::pin::Pin;
+use core::task::{self, Poll};
+use core::time::Duration;
+use std::panic::catch_unwind;
+
+use pin_project_lite::pin_project;
+use sweet_async_core::lifecycle::{Level, Snapshot, Start};
+
+use self::rest::Rest;
+use super::context::Context;
+use super::error::{Cause, Limit, Panic, TaskError, TimedOut};
+use super::header::{Header, Node, TaskRecord};
+use super::plan::{Fault, Plan, Rescue};
+use super::slot::Slot;
+use crate::{Moment, Runtime};
+
+pin_project! {
+    /// A task's future, as the executor sees it.
+    #[project = DriverProjection]
+    pub(crate) struct Driver<R, T, E, P, B>
+    where
+        R: Runtime,
+        T: Send,
+        T: 'static,
+        E: Send,
+        E: Sync,
+        E: 'static,
+        P: Plan<R, T, E>,
+        B: Rescue<T, E>,
+    {
+        record: Arc<TaskRecord<Slot<T, E>>>,
+        runtime: R,
+        plan: P,
+        rescue: B,
+        #[pin]
+        stage: Stage<P::Attempt, B::Future, E>,
+        phase: Phase,
+        // Whether somebody may hold a context, and so enter children.
+        contextual: bool,
+        rest: Option<Box<Rest<R::Sleep, T, E>>>,
+    }
+
+    impl<R, T, E, P, B> PinnedDrop for Driver<R, T, E, P, B>
+    where
+        R: Runtime,
+        T: Send,
+        T: 'static,
+        E: Send,
+        E: Sync,
+        E: 'static,
+        P: Plan<R, T, E>,
+        B: Rescue<T, E>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if *this.phase != Phase::Left {
+                this.stopped();
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// The work.
+    #[project = StageProjection]
+    enum Stage<A, F, E> {
+        Idle,
+        Attempt {
+            #[pin]
+            work: A,
+        },
+        Backoff {
+            until: Moment,
+        },
+        Rescue {
+            #[pin]
+            work: F,
+            primary: Arc<TaskError<E>>,
+        },
+        Gone,
+    }
+}
+
+/// What is left to do.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Phase {
+    /// The work.
+    Work,
+    /// The result is in; the children have to end.
+    Closing,
+    /// The lifecycle has ended; callbacks still run.
+    Ended,
+    /// Nothing: the scope counts this task no more.
+    Left,
+}
+
+/// What the driver does next.
+enum Step<T, E> {
+    /// Looks again.
+    Again,
+    /// Lets others run first.
+    Yield,
+    /// Waits, at most until then.
+    Park(Moment),
+    /// Ends with this; the work is gone.
+    End(Result<T, TaskError<E>>),
+}
+
+impl<R, T, E, P, B> Driver<R, T, E, P, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    P: Plan<R, T, E>,
+    B: Rescue<T, E>,
+{
+    #[inline]
+    pub(crate) const fn new(record: Arc<TaskRecord<Slot<T, E>>>, runtime: R, plan: P, rescue: B) -> Self {
+        Self {
+            record,
+            runtime,
+            plan,
+            rescue,
+            stage: Stage::Idle,
+            phase: Phase::Work,
+            contextual: false,
+            rest: None,
+        }
+    }
+}
+
+impl<R, T, E, P, B> Future for Driver<R, T, E, P, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    P: Plan<R, T, E>,
+    B: Rescue<T, E>,
+{
+    type Output = ();
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        loop {
+            let seen = this.header().lifecycle.snapshot();
+            let step = match *this.phase {
+                Phase::Work if seen.level().is_none() => this.work(cx),
+                Phase::Work => this.work_on_notice(cx, seen),
+                Phase::Closing | Phase::Ended => this.close(cx),
+                Phase::Left => return Poll::Ready(()),
+            };
+            match step {
+                Step::Again => {}
+                Step::Yield => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Step::End(result) => this.end(result),
+                Step::Park(until) => {
+                    if this.park(cx, until, seen).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<R, T, E, P, B> DriverProjection<'_, R, T, E, P, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    P: Plan<R, T, E>,
+    B: Rescue<T, E>,
+{
+    #[inline]
+    fn header(&self) -> &Header {
+        self.record.header()
+    }
+
+    /// One step of the work of a task that was told to stop.
+    #[cold]
+    fn work_on_notice(&mut self, cx: &mut task::Context<'_>, seen: Snapshot) -> Step<T, E> {
+        let idle = matches!(*self.stage, Stage::Idle | Stage::Backoff { .. });
+        let fenced = P::FENCED && matches!(*self.stage, Stage::Attempt { .. });
+        let at_once = idle || (seen.level() >= Some(Level::Kill) && !fenced);
+        if seen.state().is_terminal() || (at_once && !seen.is_shielded()) {
+            self.drop_work();
+            return Step::End(Err(self.cancelled(seen, None)));
+        }
+        self.begin_grace();
+        let step = self.work(cx);
+        if matches!(step, Step::Park(_)) {
+            let _ = self.poll_callbacks(cx);
+        }
+        step
+    }
+
+    /// The grace period begins when the driver first sees that its task was told to stop.
+    #[cold]
+    fn begin_grace(&mut self) {
+        let (runtime, grace) = (&*self.runtime, self.record.header().grace());
+        let rest = self.rest.get_or_insert_default();
+        rest.grace_end.get_or_insert_with(|| runtime.now() + grace);
+    }
+
+    /// One step of the work.
+    #[inline]
+    fn work(&mut self, cx: &mut task::Context<'_>) -> Step<T, E> {
+        match self.stage.as_mut().project() {
+            StageProjection::Attempt { work } => match catch_unwind(AssertUnwindSafe(|| work.poll(cx))) {
+                Ok(Poll::Ready(Ok(value))) => {
+                    self.record(Told::Succeeded);
+                    self.drop_work();
+                    Step::End(Ok(value))
+                }
+                Ok(Poll::Pending) => Step::Park(self.header().deadline),
+                Ok(Poll::Ready(Err(fault))) => self.fault(fault),
+                Err(payload) => self.settle(Cause::Panicked(Panic::new(payload))),
+            },
+            StageProjection::Idle => self.start(),
+            StageProjection::Backoff { until } => {
+                let until = *until;
+                self.back_off(until)
+            }
+            StageProjection::Rescue { work, primary } => {
+                let primary = Arc::clone(primary);
+                match catch_unwind(AssertUnwindSafe(|| work.poll(cx))) {
+                    Ok(Poll::Pending) => Step::Park(self.header().inherited().0),
+                    Ok(Poll::Ready(Ok(value))) => {
+                        self.drop_work();
+                        Step::End(Ok(value))
+                    }
+                    Ok(Poll::Ready(Err(error))) => self.both_failed(primary, Cause::Failed(error)),
+                    Err(payload) => self.both_failed(primary, Cause::Panicked(Panic::new(payload))),
+                }
+            }
+            StageProjection::Gone => Step::End(Err(self.header().error(Cause::Taken))),
+        }
+    }
+
+    #[inline]
+    fn start(&mut self) -> Step<T, E> {
+        let now = self.runtime.now();
+        self.header().set_started(now);
+        let Start::Run = self.header().lifecycle.start() else {
+            return Step::Again;
+        };
+        if now >= self.header().deadline {
+            self.time_out(now, None)
+        } else {
+            self.begin()
+        }
+    }
+
+    #[cold]
+    fn back_off(&mut self, until: Moment) -> Step<T, E> {
+        if self.runtime.now() < until {
+            return Step::Park(until);
+        }
+        match self.header().lifecycle.resume() {
+            Ok(_) => self.begin(),
+            // Cancelled hard meanwhile; the next look sees it.
+            Err(_) => Step::Again,
+        }
+    }
+
+    /// Begins an attempt, if the breaker lets it.
+    #[inline]
+    fn begin(&mut self) -> Step<T, E> {
+        if let Some(rest) = self.rest
+            && let Err(refused) = rest.admit(&*self.runtime)
+        {
+            return self.settle(Cause::CircuitOpen(refused));
+        }
+        if let Some(limit) = self.plan.attempt_timeout() {
+            let limit = self.runtime.now() + limit;
+            self.rest.get_or_insert_default().attempt_end = Some(limit);
+        }
+        let (plan, record, runtime) = (&mut *self.plan, &*self.record, &*self.runtime);
+        let contextual = &mut *self.contextual;
+        let context = || {
+            *contextual = true;
+            Context::new(Arc::clone(record) as Node, runtime.clone())
+        };
+        match catch_unwind(AssertUnwindSafe(|| plan.begin(runtime, context))) {
+            Ok(Some(work)) => {
+                self.stage.set(Stage::Attempt { work });
+                Step::Again
+            }
+            // A plan is asked again only if it said so; the arm keeps the engine total.
+            Ok(None) => self.settle(Cause::Taken),
+            Err(payload) => self.settle(Cause::Panicked(Panic::new(payload))),
+        }
+    }
+
+    #[cold]
+    fn fault(&mut self, fault: Fault<E>) -> Step<T, E> {
+        match fault {
+            Fault::Error(error) => self.settle(Cause::Failed(error)),
+            Fault::Cause(cause) => self.settle(cause),
+            Fault::Task(error) => {
+                self.drop_work();
+                Step::End(Err(error))
+            }
+        }
+    }
+
+    /// An attempt has no value: another one, the fallback, or the end.
+    #[cold]
+    fn settle(&mut self, cause: Cause<E>) -> Step<T, E> {
+        self.record(Told::Failed);
+        self.drop_work();
+        let seen = self.header().lifecycle.snapshot();
+        if seen.level().is_some() {
+            return Step::End(Err(match cause {
+                Cause::Failed(error) => self.cancelled(seen, Some(error)),
+                cause => self.header().error(cause),
+            }));
+        }
+        let now = self.runtime.now();
+        let spent = now.since(self.header().started().unwrap_or(now));
+        let plan = &mut *self.plan;
+        match catch_unwind(AssertUnwindSafe(|| plan.again(&cause, spent))) {
+            Ok(Some(delay)) => {
+                let until = now + delay;
+                // A wait that would outlast the deadline is not begun: its end is known now.
+                if until < self.header().deadline && self.header().lifecycle.wait().is_ok() {
+                    self.stage.set(Stage::Backoff { until });
+                    // Work that fails at once and is tried again at once must not keep the executor to itself.
+                    return if until <= now { Step::Yield } else { Step::Again };
+                }
+            }
+            Ok(None) => {}
+            // The classifier is the caller's code as well.
+            Err(payload) => return self.rescue(Cause::Panicked(Panic::new(payload))),
+        }
+        self.rescue(cause)
+    }
+
+    #[cold]
+    fn rescue(&mut self, cause: Cause<E>) -> Step<T, E> {
+        let rescuable = matches!(
+            &cause,
+            Cause::Failed(_)
+                | Cause::Panicked(_)
+                | Cause::CircuitOpen(_)
+                | Cause::TimedOut(TimedOut {
+                    limit: Limit::Attempt | Limit::Own,
+                    ..
+                })
+        );
+        let error = self.header().error(cause);
+        if !rescuable {
+            return Step::End(Err(error));
+        }
+        let rescue = &mut *self.rescue;
+        match catch_unwind(AssertUnwindSafe(|| rescue.rescue(error))) {
+            Ok(Ok((Err(payload), primary))) => {
+                self.both_failed(primary, Cause::Panicked(Panic::new(payload)))
+            }
+            Ok(Ok((Ok(work), primary))) => {
+                self.stage.set(Stage::Rescue { work, primary });
+                Step::Again
+            }
+            Ok(Err(error)) => Step::End(Err(error)),
+            Err(payload) => Step::End(Err(self.header().error(Cause::Panicked(Panic::new(payload))))),
+        }
+    }
+
+    #[cold]
+    fn both_failed(&mut self, primary: Arc<TaskError<E>>, fallback: Cause<E>) -> Step<T, E> {
+        self.drop_work();
+        let fallback = self.header().error(fallback);
+        Step::End(Err(self
+            .header()
+            .error(Cause::FallbackFailed { primary, fallback })))
+    }
+
+    /// A deadline of the whole task passed.
+    #[cold]
+    fn time_out(&mut self, now: Moment, primary: Option<Arc<TaskError<E>>>) -> Step<T, E> {
+        self.record(Told::Failed);
+        self.drop_work();
+        let header = self.header();
+        let (inherited, from) = header.inherited();
+        let own = header.deadline < inherited && primary.is_none();
+        let (limit, deadline_of) = if own {
+            (Limit::Own, header.id)
+        } else {
+            (Limit::Inherited, from)
+        };
+        let elapsed = now.since(header.created);
+        let cause = Cause::TimedOut(TimedOut {
+            deadline_of,
+            limit,
+            elapsed,
+        });
+        match primary {
+            Some(primary) => self.both_failed(primary, cause),
+            // A task that was told to stop and ran into its deadline was cancelled.
+            None if self.header().lifecycle.is_cancelled() => Step::End(Err(self.header().error(cause))),
+            None => self.rescue(cause),
+        }
+    }
+
+    /// Drops the work, here and now; what its destructor panics with is the work's own affair.
+    #[inline]
+    fn drop_work(&mut self) {
+        self.record(Told::Cancelled);
+        let mut stage = self.stage.as_mut();
+        let _ = catch_unwind(AssertUnwindSafe(move || stage.set(Stage::Gone)));
+    }
+
+    /// Tells the breaker how an attempt that it admitted went; the first telling counts.
+    #[inline]
+    fn record(&mut self, how: Told) {
+        if let Some(rest) = self.rest {
+            rest.tell(how, &*self.runtime);
+        }
+    }
+
+    #[cold]
+    fn cancelled(&self, seen: Snapshot, error: Option<E>) -> TaskError<E> {
+        let header = self.header();
+        header.error(match header.cancellation(seen) {
+            Some(cancellation) => Cause::Cancelled { cancellation, error },
+            // Ended without having been told: the engine gives no such end to a task that is polled.
+            None => Cause::Taken,
+        })
+    }
+}
+
+/// How an attempt went, for the breaker.
+#[derive(Clone, Copy)]
+enum Told {
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+/// How long a cancelled task may take to end by itself, if its builder says nothing: 5 seconds.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
