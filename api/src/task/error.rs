@@ -120,7 +120,7 @@ pub struct CircuitOpen {
 pub enum Rejection {
     /// No executor is running here, or it is shutting down.
     NoRuntime,
-    /// The parent's scope is closed: the parent has ended or is ending.
+    /// The scope is closed: the parent has ended or is ending, or the runtime takes no more tasks.
     ScopeClosed,
     /// The parent's scope, or the runtime, holds as many live tasks as it can count.
     ScopeFull,
@@ -365,7 +365,9 @@ impl fmt::Display for Rejection {
             Self::NoRuntime => f.write_str(
                 "was rejected: no executor runs here; start it inside one, or through a handle to one",
             ),
-            Self::ScopeClosed => f.write_str("was rejected: its parent has ended"),
+            Self::ScopeClosed => {
+                f.write_str("was rejected: its scope has closed; start it where tasks are still taken")
+            }
             Self::ScopeFull => f.write_str("was rejected: its scope is full; wait for a task of it to end"),
             Self::IdsExhausted => {
                 f.write_str("was rejected: every task id of this process has been given out")
