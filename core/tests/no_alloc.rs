@@ -9,6 +9,9 @@ use core::num::NonZeroU32;
 use allocation_counter::measure;
 
 use sweet_async_core::backoff::{Backoff, Jitter, Retries};
+use sweet_async_core::breaker::{
+    CircuitBreaker, Consecutive, LastCalls, LastTime, Outcome, Rules, Settings, Window,
+};
 use sweet_async_core::budget::RetryBudget;
 use sweet_async_core::credit::{Credits, Turn};
 use sweet_async_core::group::Group;
@@ -118,6 +121,60 @@ fn rate() {
         let _ = black_box((limiter.check_n(now, 300), limiter.check_n(now, 513)));
         let _ = black_box((limiter.check_n(now, 210), limiter.check(now)));
         let _ = black_box((limiter.available(now), limiter.check(now.after(9))));
+    });
+}
+
+/// Closed, open, half-open and every forced state, with each outcome; the permits are recorded, given back and dropped.
+fn whole_life<W: Window>(breaker: &CircuitBreaker<W>, settings: &Settings) {
+    let mut now = Tick::new(u32::MAX - 40);
+    let outcomes = [
+        Outcome::Ok,
+        Outcome::SlowOk,
+        Outcome::Ignored,
+        Outcome::Cancelled,
+        Outcome::SlowFailed,
+        Outcome::Failed,
+        Outcome::Failed,
+    ];
+    for outcome in outcomes.into_iter().cycle().take(40) {
+        now = now.after(3);
+        let _ = black_box(
+            breaker
+                .try_enter(settings, now)
+                .map(|permit| permit.record(outcome, now)),
+        );
+        drop(black_box(breaker.try_enter(settings, now)));
+        let _ = black_box(
+            breaker
+                .try_admit(settings, now)
+                .map(|ticket| breaker.give_back(ticket)),
+        );
+        let _ = black_box((breaker.state(), breaker.counts(settings, now)));
+    }
+    breaker.snapshot(settings, now, |word| {
+        black_box(word);
+    });
+    let _ = black_box((breaker.force_open(), breaker.try_enter(settings, now).is_ok()));
+    let _ = black_box((breaker.force_closed(), breaker.try_enter(settings, now).is_ok()));
+    let _ = black_box((breaker.metrics_only(), breaker.auto(), breaker.probes_in_flight()));
+}
+
+#[test]
+fn breaker() {
+    allocates_nothing(|| {
+        let rules = Rules::new().failures(2).open_for(5).lease(4);
+        let settings = rules.check().expect("the rules agree");
+        whole_life(&CircuitBreaker::new(Consecutive::new()), &settings);
+        let rules = Rules::new()
+            .failure_rate(50)
+            .slow_rate(80)
+            .minimum_calls(2)
+            .open_for(5)
+            .lease(4);
+        let settings = rules.last_calls(10).check().expect("the rules agree");
+        whole_life(&CircuitBreaker::new(LastCalls::<2, 2>::new()), &settings);
+        let settings = rules.bucket(Rules::MIN_BUCKET).check().expect("the rules agree");
+        whole_life(&CircuitBreaker::new(LastTime::<4, 4>::new()), &settings);
     });
 }
 
