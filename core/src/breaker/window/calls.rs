@@ -61,9 +61,9 @@ impl<const W: usize, const S: usize> LastCalls<W, S> {
     /// Takes the next bit for a call of this generation.
     #[inline]
     fn take(&self, generation: u32, is_current: impl Fn() -> bool) -> Option<Cursor> {
-        // ORDERING: Relaxed. The value is only a guess for the exchange below, which does not succeed on another; and
-        // what `is_current` reads may be newer than it without harm. Model: `breaker::calls_are_counted_exactly`.
-        let mut current = Cursor(self.cursor.load(Relaxed));
+        // ORDERING: Acquire. If a newer generation has the window, the gate that `is_current` reads is at least as new;
+        // else a late result could take the window back. Model: `breaker::late_call_changes_nothing`.
+        let mut current = Cursor(self.cursor.load(Acquire));
         loop {
             let next = if current.generation() == generation {
                 current.step(Self::BLOCKS)
@@ -74,7 +74,7 @@ impl<const W: usize, const S: usize> LastCalls<W, S> {
             };
             // ORDERING: AcqRel; Acquire on failure. Release lets who reads a mark of a later block find the cursor as
             // far (`mark`); Acquire lets the look at the gate that follows a failed exchange see the gate as new as
-            // the cursor. Model: `breaker::calls_are_counted_exactly`.
+            // the cursor. Models: `breaker::stale_mark_is_dropped`, `breaker::late_call_changes_nothing`.
             match self
                 .cursor
                 .compare_exchange_weak(current.0, next.0, AcqRel, Acquire)
