@@ -174,6 +174,10 @@ impl Job {
     /// Does the work and notes what came of it.
     fn perform(&self, scratch: &Scratch, ledger: &Mutex<Ledger>, total: usize) {
         let started = Instant::now();
+        let what = match self {
+            Self::Models(machine) => machine,
+            Self::Mutant(mutant) => &mutant.name,
+        };
         let outcome = match self {
             Self::Models(machine) => run_models(scratch, machine, ledger),
             Self::Mutant(mutant) => run_mutant(scratch, mutant, ledger),
@@ -181,13 +185,9 @@ impl Job {
         let mut ledger = lock_of(ledger);
         ledger.done += 1;
         let said = outcome.unwrap_or_else(|trouble| {
-            ledger.problems.push(trouble.to_string());
+            ledger.problems.push(format!("{what}: {trouble}"));
             "no answer, see below".to_owned()
         });
-        let what = match self {
-            Self::Models(machine) => machine,
-            Self::Mutant(mutant) => &mutant.name,
-        };
         println!(
             "[{:>3}/{total}] {what}: {said} ({:.1} s)",
             ledger.done,
