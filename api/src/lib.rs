@@ -3,7 +3,7 @@
 
 extern crate alloc;
 
-mod breaker;
+pub mod breaker;
 pub mod emit;
 mod entry;
 mod moment;
@@ -22,6 +22,8 @@ pub use task::{Context, ParseTaskIdError, Task, TaskBuilder, TaskError, TaskId};
 
 /// What most programs need, for the preludes of the adapters.
 pub mod prelude {
+    #[doc(no_inline)]
+    pub use crate::breaker::CircuitBreaker;
     #[doc(no_inline)]
     pub use crate::emit::{
         Borrowed, CountUnits as _, Fold, LastEvent, Merge, Overflow, ReceiverStrategy, StreamingEvent,

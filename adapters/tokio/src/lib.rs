@@ -31,7 +31,7 @@ mod runtime;
 
 pub use runtime::{Sleep, Tokio};
 #[doc(no_inline)]
-pub use sweet_async_api::{emit, task, units};
+pub use sweet_async_api::{breaker, emit, task, units};
 
 /// Where tasks begin: `AsyncTask::to::<T>()`.
 pub type AsyncTask<E> = sweet_async_api::Entry<Tokio, E>;

@@ -19,6 +19,7 @@ use super::plan::{Blocking, BlockingResult, Fallback, NoFallback, Once, Plan, Re
 use super::retry::{Always, Classify, Retry};
 use super::slot::Slot;
 use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
+use crate::breaker::CircuitBreaker;
 use crate::{Moment, Runtime};
 
 /// Describes a task: immutable configuration, of which nothing happens before `run`.
@@ -55,6 +56,7 @@ struct Config {
     timeout: Option<Duration>,
     grace: Duration,
     cancel_on_drop: Option<Level>,
+    breaker: Option<CircuitBreaker>,
     parent: Option<Node>,
     /// Whose deadline the task inherits, if not its parent's.
     after: Option<Node>,
@@ -69,6 +71,7 @@ impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
             timeout: None,
             grace: GRACE,
             cancel_on_drop: None,
+            breaker: None,
             parent: None,
             after: None,
         };
@@ -114,6 +117,16 @@ impl<R: Runtime, T, E, P, B> TaskBuilder<R, T, E, P, B> {
     /// Kills the task when its handle is dropped, instead of detaching it.
     pub const fn cancel_on_drop(mut self) -> Self {
         self.config.cancel_on_drop = Some(Level::Kill);
+        self
+    }
+
+    /// Asks `breaker` before each attempt, and tells it afterwards how the attempt went.
+    ///
+    /// An error, a panic and a passed deadline count as failures, a cancelled attempt as nothing. An attempt that is
+    /// refused fails with [`Cause::CircuitOpen`](super::Cause::CircuitOpen), which says when to come back; with
+    /// [`retry`](Self::retry) the task waits that long, if its deadline allows.
+    pub fn with_circuit_breaker(mut self, breaker: &CircuitBreaker) -> Self {
+        self.config.breaker = Some(breaker.clone());
         self
     }
 
@@ -371,6 +384,7 @@ where
         timeout,
         grace,
         cancel_on_drop,
+        breaker,
         parent,
         after,
     } = config;
@@ -408,7 +422,7 @@ where
     if let Err(rejection) = admitted {
         return refuse(record, runtime, rejection);
     }
-    let driver = Driver::new(Arc::clone(&record), runtime.clone(), plan, rescue);
+    let driver = Driver::new(Arc::clone(&record), runtime.clone(), plan, rescue, breaker);
     // A driver that is handed back, or dropped before it was polled, rejects the task and leaves the scope.
     drop(runtime.spawn(driver));
     Task::new(record, runtime, cancel_on_drop)
@@ -450,6 +464,7 @@ impl<R, T, E, P, B> fmt::Debug for TaskBuilder<R, T, E, P, B> {
             .field("timeout", &self.config.timeout)
             .field("grace", &self.config.grace)
             .field("cancel_on_drop", &self.config.cancel_on_drop)
+            .field("circuit_breaker", &self.config.breaker)
             .finish_non_exhaustive()
     }
 }

@@ -36,6 +36,7 @@ use super::error::{Cause, Limit, Panic, TaskError, TimedOut};
 use super::header::{Header, Node, TaskRecord};
 use super::plan::{Fault, Plan, Rescue};
 use super::slot::Slot;
+use crate::breaker::CircuitBreaker;
 use crate::{Moment, Runtime};
 
 pin_project! {
@@ -139,16 +140,24 @@ where
     B: Rescue<T, E>,
 {
     #[inline]
-    pub(crate) const fn new(record: Arc<TaskRecord<Slot<T, E>>>, runtime: R, plan: P, rescue: B) -> Self {
+    pub(crate) fn new(
+        record: Arc<TaskRecord<Slot<T, E>>>,
+        runtime: R,
+        plan: P,
+        rescue: B,
+        breaker: Option<CircuitBreaker>,
+    ) -> Self {
+        let rest = breaker.map(|breaker| Box::new(Rest::guarded(breaker)));
+        let (stage, phase) = (Stage::Idle, Phase::Work);
         Self {
             record,
             runtime,
             plan,
             rescue,
-            stage: Stage::Idle,
-            phase: Phase::Work,
+            stage,
+            phase,
             contextual: false,
-            rest: None,
+            rest,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What only some tasks need while they run: a timer, a breaker, callbacks, a result that waits.
 
+use alloc::sync::Arc;
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{self, Poll};
@@ -14,12 +15,11 @@ use super::super::plan::{Plan, Rescue};
 use super::{DriverProjection, Phase, Stage, StageProjection, Step, Told};
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::{Moment, Runtime, Sleep};
-use alloc::sync::Arc;
 
 /// The part of a driver that is made when it is needed.
 pub(super) struct Rest<S, T, E> {
     timer: Option<Pin<Box<Timer<S>>>>,
-    pub(super) breaker: Option<CircuitBreaker>,
+    breaker: Option<CircuitBreaker>,
     admission: Option<Admission>,
     /// When the attempt under way has taken too long.
     pub(super) attempt_end: Option<Moment>,
@@ -49,6 +49,14 @@ impl<S, T, E> Default for Rest<S, T, E> {
 }
 
 impl<S, T, E> Rest<S, T, E> {
+    /// Of a task that asks `breaker`.
+    pub(super) fn guarded(breaker: CircuitBreaker) -> Self {
+        Self {
+            breaker: Some(breaker),
+            ..Self::default()
+        }
+    }
+
     /// Asks the breaker, if there is one.
     pub(super) fn admit(&mut self, runtime: &impl Runtime) -> Result<(), CircuitOpen> {
         if let Some(breaker) = &self.breaker {
