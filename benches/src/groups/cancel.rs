@@ -28,15 +28,15 @@ fn one_thread() -> Figure {
         .with(Contestant::ours("Lifecycle::is_cancelled", move |times| {
             calls(times, || black_box(&lifecycle).is_cancelled())
         }))
+        .goal(Goal::Times(1.10, LOAD))
+        .goal(Goal::BestPeer(0.50))
+        .goal(Goal::NoAllocation)
         .with(Contestant::peer(TOKEN, move |times| {
             calls(times, || black_box(&token).is_cancelled())
         }))
         .with(Contestant::limit(LOAD, move |times| {
             calls(times, || black_box(&flag).load(Relaxed))
         }))
-        .goal(Goal::Times(1.10, LOAD))
-        .goal(Goal::BestPeer(0.50))
-        .goal(Goal::NoAllocation)
 }
 
 fn two_threads() -> Figure {
@@ -47,12 +47,12 @@ fn two_threads() -> Figure {
         .with(Contestant::ours("Lifecycle::is_cancelled", move |times| {
             threads(times, &lifecycle, Lifecycle::is_cancelled)
         }))
+        .goal(Goal::Times(1.10, LOAD))
+        .goal(Goal::BestPeer(0.10))
         .with(Contestant::peer(TOKEN, move |times| {
             threads(times, &token, CancellationToken::is_cancelled)
         }))
         .with(Contestant::limit(LOAD, move |times| {
             threads(times, &flag, |flag| flag.load(Relaxed))
         }))
-        .goal(Goal::Times(1.10, LOAD))
-        .goal(Goal::BestPeer(0.10))
 }

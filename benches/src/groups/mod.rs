@@ -1,17 +1,29 @@
 //! What is measured, group by group.
 
+pub mod breaker;
 pub mod cancel;
+pub mod edge;
+pub mod flights;
+pub mod pipeline;
 pub mod spawn;
 
-use std::hint::black_box;
-use std::sync::Barrier;
+use core::hint::black_box;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Instant;
 
 use crate::{Group, Meter, Sample};
 
 /// All groups, in the order in which they are reported.
-pub const ALL: &[Group] = &[spawn::GROUP, cancel::GROUP];
+pub const ALL: &[Group] = &[
+    spawn::GROUP,
+    cancel::GROUP,
+    breaker::GROUP,
+    edge::GROUP,
+    pipeline::GROUP,
+    flights::GROUP,
+];
 
 /// Has one thread call `work` so many times.
 pub(crate) fn calls<T>(times: u64, mut work: impl FnMut() -> T) -> Sample {
@@ -24,23 +36,29 @@ pub(crate) fn calls<T>(times: u64, mut work: impl FnMut() -> T) -> Sample {
 
 /// Has two threads call `work` so many times each, on the same thing at the same time. One time is one call of each.
 pub(crate) fn threads<T: Sync, R>(times: u64, shared: &T, work: impl Fn(&T) -> R + Sync) -> Sample {
-    let ready = Barrier::new(3);
+    let ready = AtomicUsize::new(0);
     let each = || {
-        ready.wait();
+        ready.fetch_add(1, Relaxed);
+        // A barrier that sleeps would let one finish before the other wakes.
+        while ready.load(Relaxed) < 2 {
+            thread::yield_now();
+        }
         let begun = Instant::now();
         for _ in 0..times {
             black_box(work(shared));
         }
-        begun.elapsed()
+        (begun, Instant::now())
     };
-    thread::scope(|scope| {
-        let both = [scope.spawn(each), scope.spawn(each)];
-        let meter = Meter::start();
-        ready.wait();
-        let took = both.map(|one| one.join().expect("a measured thread does not panic"));
-        let mut sample = meter.stop();
-        // Without the time that a thread needs to wake up and to end.
-        sample.nanos = took.map(|took| took.as_secs_f64() * 1e9).iter().sum::<f64>() / 2.0;
-        sample
-    })
+    let meter = Meter::start();
+    let [mine, other] = thread::scope(|scope| {
+        let other = scope.spawn(each);
+        [each(), other.join().expect("a measured thread does not panic")]
+    });
+    let mut sample = meter.stop();
+    let seconds = |(begun, ended): (Instant, Instant)| (ended - begun).as_secs_f64();
+    // Without the time that a thread needs to start and to end.
+    sample.nanos = f64::midpoint(seconds(mine), seconds(other)) * 1e9;
+    let both = mine.1.min(other.1).saturating_duration_since(mine.0.max(other.0));
+    sample.together = both.as_secs_f64() / seconds(mine).max(seconds(other));
+    sample
 }

@@ -50,6 +50,7 @@ fn figures() -> Vec<Figure> {
 fn one_by_one(name: &'static str, runtime: &Arc<Executor>) -> Figure {
     Figure::new(name, "task", 2_000)
         .with(Contestant::ours(OURS, inside(runtime, |times| each(times, ours))))
+        .task_goals()
         .with(Contestant::ours(
             OURS_WITH_CONTEXT,
             inside(runtime, |times| each(times, ours_with_context)),
@@ -68,7 +69,6 @@ fn one_by_one(name: &'static str, runtime: &Arc<Executor>) -> Figure {
                 each(times, |number| fused::spawn("task", number))
             }),
         ))
-        .goals()
 }
 
 /// A figure in which tasks are started a thousand at a time and then awaited.
@@ -78,6 +78,7 @@ fn at_once(name: &'static str, runtime: &Arc<Executor>) -> Figure {
             OURS,
             inside(runtime, |times| thousands(times, ours)),
         ))
+        .task_goals()
         .with(Contestant::ours(
             OURS_WITH_CONTEXT,
             inside(runtime, |times| thousands(times, ours_with_context)),
@@ -99,11 +100,10 @@ fn at_once(name: &'static str, runtime: &Arc<Executor>) -> Figure {
                 thousands(times, |number| fused::spawn("task", number))
             }),
         ))
-        .goals()
 }
 
 impl Figure {
-    fn goals(self) -> Self {
+    fn task_goals(self) -> Self {
         self.goal(Goal::Times(1.30, BARE))
             .goal(Goal::Times(0.50, BY_HAND))
             .goal(Goal::MoreAllocations(1.0, BARE))
