@@ -52,3 +52,8 @@ pub mod prelude {
     #[doc(no_inline)]
     pub use sweet_async_api::prelude::*;
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
