@@ -36,6 +36,7 @@ fn figures() -> Vec<Figure> {
                 move |times| ours(&runtime, times, 100)
             },
         ))
+        .goal(Goal::BestPeer(0.85))
         .with(Contestant::ours(
             "AsyncTask::emits, chunks of 1,000, parallel(2)",
             {
@@ -43,6 +44,7 @@ fn figures() -> Vec<Figure> {
                 move |times| ours(&runtime, times, 1_000)
             },
         ))
+        .goal(Goal::BestPeer(0.85))
         .with(Contestant::peer("tokio mpsc of Vec(100), one for each worker", {
             let runtime = Arc::clone(&runtime);
             move |times| channel_each(&runtime, times)
