@@ -599,3 +599,42 @@ fn cancelled_gracefully_at_any_moment_it_ends_with_a_final_event_or_never_begins
         }
     });
 }
+
+/// The same pipeline with and without a breaker: without one, each item reaches the closure.
+#[test]
+fn a_breaker_keeps_items_from_a_receiver_that_fails() {
+    on_both(|| async {
+        for guarded in [false, true] {
+            let breaker = CircuitBreaker::builder().consecutive_failures(5).build().unwrap();
+            let called = Arc::new(AtomicUsize::new(0));
+            let pipeline = AsyncTask::emits::<u32>();
+            let pipeline = if guarded {
+                pipeline.with_circuit_breaker(&breaker)
+            } else {
+                pipeline
+            };
+            let last = pipeline
+                .collect_into::<Vec<u32>>()
+                .sender(|source| source.of(0..1_000).into_chunks(10.rows()))
+                .receiver(ReceiverStrategy::serial(), {
+                    let called = Arc::clone(&called);
+                    move |item, collector| {
+                        called.fetch_add(1, Ordering::Relaxed);
+                        if item >= 100 {
+                            return Err("down");
+                        }
+                        collector.add(item);
+                        Ok(())
+                    }
+                })
+                .run()
+                .await
+                .unwrap();
+            let stats = last.stats();
+            assert!(balanced(stats), "{stats:?}");
+            let expected = if guarded { (100, 5, 895) } else { (100, 900, 0) };
+            assert_eq!((stats.out, stats.failed, stats.dropped), expected);
+            assert_eq!(called.load(Ordering::Relaxed) as u64, stats.out + stats.failed);
+        }
+    });
+}

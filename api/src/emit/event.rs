@@ -25,7 +25,8 @@ pub struct Stats {
     pub taken_in: u64,
     /// Items that a receiver took without an error.
     pub out: u64,
-    /// Rows that no receiver was given: displaced on a full edge, or cut off by a kill or an error.
+    /// Rows that no receiver was given: displaced on a full edge, refused by the circuit breaker, or cut off by a kill or
+    /// an error.
     pub dropped: u64,
     /// Rows that could not be read, items whose receiver answered an error, and one that it panicked on.
     pub failed: u64,

@@ -13,6 +13,7 @@ use core::time::Duration;
 
 use sweet_async_core::vector_clock::AtomicVectorClock;
 
+use crate::breaker::CircuitBreaker;
 use crate::emit::Chunk;
 use crate::emit::clock::{Dating, NodeClock, Undated};
 use crate::emit::collector::Collector;
@@ -46,6 +47,7 @@ struct Settings<R: Runtime> {
     overflow: Overflow,
     keep: usize,
     strict: bool,
+    breaker: Option<CircuitBreaker>,
 }
 
 impl<R: Runtime, T, E> EmitBuilder<R, T, E> {
@@ -61,6 +63,7 @@ impl<R: Runtime, T, E> EmitBuilder<R, T, E> {
             overflow: Overflow::Block,
             keep: KEPT_ERRORS,
             strict: false,
+            breaker: None,
         };
         Self {
             clock: Undated,
@@ -124,6 +127,14 @@ impl<R: Runtime, T, E, M, K> EmitBuilder<R, T, E, M, K> {
     /// Ends the pipeline with [`EmitError::Item`] at the first item that fails, instead of counting it and going on.
     pub const fn stop_on_error(mut self) -> Self {
         self.settings.strict = true;
+        self
+    }
+
+    /// Asks `breaker` before each call of the receiver's closure, and tells it afterwards how the call went.
+    ///
+    /// An item that it refuses is counted as dropped: the closure is not called. An error and a panic count as failures.
+    pub fn with_circuit_breaker(mut self, breaker: &CircuitBreaker) -> Self {
+        self.settings.breaker = Some(breaker.clone());
         self
     }
 
@@ -268,6 +279,7 @@ where
             overflow,
             keep,
             strict,
+            breaker,
         } = settings;
         let ledger = Arc::new(Ledger::default());
         let plan = Plan {
@@ -282,6 +294,7 @@ where
             overflow,
             keep,
             strict,
+            breaker,
             emits: PhantomData::<fn() -> T>,
         };
         let mut builder = TaskBuilder::new(runtime).name(name).priority(priority);
@@ -452,6 +465,7 @@ struct Plan<S, F, C, E, T, K> {
     overflow: Overflow,
     keep: usize,
     strict: bool,
+    breaker: Option<CircuitBreaker>,
     emits: PhantomData<fn() -> T>,
 }
 
@@ -482,6 +496,7 @@ where
         overflow,
         keep,
         strict,
+        breaker,
         ..
     } = plan;
     let mut last = LastEvent {
@@ -507,13 +522,15 @@ where
             observer: observer.clone(),
             keep,
             strict,
+            breaker: breaker.clone(),
+            runtime: cx.runtime().clone(),
             done: false,
         };
         let (decoder, on_item) = (decoder.clone(), on_item.clone());
         workers.push(
             cx.child()
                 .name("receiver")
-                .run(move || work::<_, _, _, _, K>(desk, decoder, on_item, shard)),
+                .run(move || work::<_, _, _, _, _, K>(desk, decoder, on_item, shard)),
         );
     }
     drop(receiver);

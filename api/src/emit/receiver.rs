@@ -9,6 +9,8 @@ use std::thread;
 
 use sweet_async_core::vector_clock::VectorClock;
 
+use crate::Runtime;
+use crate::breaker::{Admission, CircuitBreaker};
 use crate::emit::chunk::Dated;
 use crate::emit::clock::Dating;
 use crate::emit::edge::EventReceiver;
@@ -157,7 +159,7 @@ pub(crate) struct Harvest<C, S, E> {
 pub(crate) type Observer<E> = Arc<dyn Fn(&StreamingEvent<'_, E>) + Send + Sync>;
 
 /// What a worker needs beside its closure.
-pub(crate) struct Desk<P: Chunk, S: Default + Send + 'static, E> {
+pub(crate) struct Desk<R, P: Chunk, S: Default + Send + 'static, E> {
     pub(crate) receiver: EventReceiver<Dated<P, S>>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) observer: Option<Observer<E>>,
@@ -165,12 +167,15 @@ pub(crate) struct Desk<P: Chunk, S: Default + Send + 'static, E> {
     pub(crate) keep: usize,
     /// Stop at the first item that fails.
     pub(crate) strict: bool,
+    /// Asked before each call of the closure; an item that it refuses is dropped.
+    pub(crate) breaker: Option<CircuitBreaker>,
+    pub(crate) runtime: R,
     /// The worker came to its end.
     pub(crate) done: bool,
 }
 
 /// A worker that does not come to its end, or never starts, closes the edge: the sender must not wait for it.
-impl<P: Chunk, S: Default + Send + 'static, E> Drop for Desk<P, S, E> {
+impl<R, P: Chunk, S: Default + Send + 'static, E> Drop for Desk<R, P, S, E> {
     fn drop(&mut self) {
         if !self.done {
             self.receiver.close();
@@ -178,7 +183,7 @@ impl<P: Chunk, S: Default + Send + 'static, E> Drop for Desk<P, S, E> {
     }
 }
 
-impl<P: Chunk, S: Default + Send + 'static, E> Desk<P, S, E> {
+impl<R, P: Chunk, S: Default + Send + 'static, E> Desk<R, P, S, E> {
     fn tell(&self, event: &StreamingEvent<'_, E>) {
         if let Some(observer) = &self.observer {
             observer(event);
@@ -190,13 +195,14 @@ impl<P: Chunk, S: Default + Send + 'static, E> Desk<P, S, E> {
 ///
 /// A graceful cancellation does not concern it: it ends when the sender has ended and what is in flight is done. When it
 /// ends in any other way than by the edge, it closes the edge.
-pub(crate) async fn work<D, F, A, C, K>(
-    mut desk: Desk<D::Chunk, K::Stamp, A::Error>,
+pub(crate) async fn work<R, D, F, A, C, K>(
+    mut desk: Desk<R, D::Chunk, K::Stamp, A::Error>,
     mut decoder: D,
     mut on_item: F,
     collection: C,
 ) -> Harvest<C, K::Stamp, A::Error>
 where
+    R: Runtime,
     D: Decode,
     F: for<'a> FnMut(D::Item<'a>, &mut Shard<C, K::Stamp>) -> A,
     A: ReceiverAnswer,
@@ -212,7 +218,7 @@ where
     while desk.receiver.recv(&mut chunk).await.is_ok() {
         since_yield += chunk.rows();
         K::merge(&mut harvest.shard.stamp, &chunk.stamp);
-        work_on::<D, F, A, C, K>(&desk, &mut decoder, &mut on_item, &mut chunk.rows, &mut harvest);
+        work_on::<R, D, F, A, C, K>(&desk, &mut decoder, &mut on_item, &mut chunk.rows, &mut harvest);
         if harvest.stop.is_some() {
             return harvest;
         }
@@ -226,13 +232,14 @@ where
 }
 
 /// Works on one chunk, without awaiting.
-fn work_on<D, F, A, C, K>(
-    desk: &Desk<D::Chunk, K::Stamp, A::Error>,
+fn work_on<R, D, F, A, C, K>(
+    desk: &Desk<R, D::Chunk, K::Stamp, A::Error>,
     decoder: &mut D,
     on_item: &mut F,
     chunk: &mut D::Chunk,
     harvest: &mut Harvest<C, K::Stamp, A::Error>,
 ) where
+    R: Runtime,
     D: Decode,
     F: for<'a> FnMut(D::Item<'a>, &mut Shard<C, K::Stamp>) -> A,
     A: ReceiverAnswer,
@@ -247,12 +254,13 @@ fn work_on<D, F, A, C, K>(
     let Harvest { shard, errors, stop } = harvest;
     decoder.decode(chunk, |answer| {
         let failure = match answer {
-            Ok(item) => match on_item(item, shard).into_result() {
-                Ok(()) => {
+            Ok(item) => match guarded(desk, || on_item(item, shard).into_result()) {
+                None => return ControlFlow::Continue(()),
+                Some(Ok(())) => {
                     tally.out += 1;
                     return ControlFlow::Continue(());
                 }
-                Err(error) => ItemError::Receiver(error),
+                Some(Err(error)) => ItemError::Receiver(error),
             },
             Err(Trouble::Row(error)) => ItemError::Row(*error),
             Err(Trouble::Source(error)) => {
@@ -274,6 +282,51 @@ fn work_on<D, F, A, C, K>(
     drop(tally);
     if desk.observer.is_some() {
         desk.tell(&StreamingEvent::Continue(desk.ledger.read()));
+    }
+}
+
+/// Calls the closure if there is no breaker or it admits the call, and tells it how the call went; `None` if it refused.
+#[inline]
+fn guarded<R, P, S, E>(desk: &Desk<R, P, S, E>, call: impl FnOnce() -> Result<(), E>) -> Option<Result<(), E>>
+where
+    R: Runtime,
+    P: Chunk,
+    S: Default + Send + 'static,
+{
+    let Some(breaker) = &desk.breaker else {
+        return Some(call());
+    };
+    let admission = breaker.admit(desk.runtime.now()).ok()?;
+    let mut attempt = Attempt {
+        breaker,
+        runtime: &desk.runtime,
+        admission: Some(admission),
+    };
+    let answer = call();
+    attempt.ended(answer.is_ok());
+    Some(answer)
+}
+
+/// A call that the breaker admitted. One that unwinds has failed.
+struct Attempt<'a, R: Runtime> {
+    breaker: &'a CircuitBreaker,
+    runtime: &'a R,
+    admission: Option<Admission>,
+}
+
+impl<R: Runtime> Attempt<'_, R> {
+    fn ended(&mut self, well: bool) {
+        match self.admission.take() {
+            Some(admission) if well => self.breaker.succeeded(admission, self.runtime.now()),
+            Some(admission) => self.breaker.failed(admission, self.runtime.now()),
+            None => {}
+        }
+    }
+}
+
+impl<R: Runtime> Drop for Attempt<'_, R> {
+    fn drop(&mut self) {
+        self.ended(false);
     }
 }
 
