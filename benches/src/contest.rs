@@ -35,6 +35,7 @@ pub struct Figure {
     /// How often the work is done in one turn.
     pub(crate) times: u64,
     pub(crate) turns: usize,
+    pub(crate) for_valgrind: bool,
     pub(crate) contestants: Vec<Contestant>,
     /// Each with the contestant it is for.
     pub(crate) goals: Vec<(&'static str, Goal)>,
@@ -123,6 +124,7 @@ impl Figure {
             unit,
             times,
             turns: 101,
+            for_valgrind: true,
             contestants: Vec::new(),
             goals: Vec::new(),
         }
@@ -132,6 +134,13 @@ impl Figure {
     #[must_use]
     pub const fn few_turns(mut self) -> Self {
         self.turns = 11;
+        self
+    }
+
+    /// No instructions are counted, because valgrind would take too long.
+    #[must_use]
+    pub const fn by_time_only(mut self) -> Self {
+        self.for_valgrind = false;
         self
     }
 

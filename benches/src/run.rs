@@ -142,7 +142,9 @@ impl Wish {
                 Measured {
                     turns,
                     allocated: counted::allocations(counter, which),
-                    instructions: self.instructions.then(|| counted::instructions(which)).flatten(),
+                    instructions: (self.instructions && figure.for_valgrind)
+                        .then(|| counted::instructions(which))
+                        .flatten(),
                 }
             })
             .collect();

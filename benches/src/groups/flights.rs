@@ -89,6 +89,7 @@ fn contest(name: &'static str, path: &'static Path, rows: u64, workers: usize, m
     let same = Arc::clone(&runtime);
     Figure::new(name, "row", rows)
         .few_turns()
+        .by_time_only()
         .with(Contestant::ours(
             "AsyncTask::emits, rows that borrow",
             move |_| Meter::measure(|| runtime.block_on(borrowed(path, workers))),
