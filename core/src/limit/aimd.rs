@@ -1,0 +1,44 @@
+//! Additive increase, multiplicative decrease.
+
+use super::policy::{ONE, Policy, Sample, State, percent, ratio};
+
+/// Grows by one in each round of calls that end well, and shrinks by a share when one is dropped.
+///
+/// The rule of Chiu and Jain (1989). Netflix' `AIMDLimit` grows by one with each call instead of each round, shrinks
+/// with each drop, and counts slow calls as dropped; here the caller, who has the timeout, says so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Aimd {
+    backoff: u32,
+}
+
+impl Aimd {
+    /// Keeps 90 % of the limit at a drop.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { backoff: percent(90) }
+    }
+
+    /// Keeps so many hundredths of the limit at a drop; 100 and more keep all of it.
+    #[must_use]
+    pub const fn backoff(mut self, hundredths: u32) -> Self {
+        self.backoff = percent(hundredths);
+        self
+    }
+}
+
+impl Policy for Aimd {
+    fn step(&self, state: &mut State, sample: Sample) -> u32 {
+        match sample {
+            Sample::Dropped => state.scale(self.backoff),
+            Sample::Ok { in_flight, .. } if state.is_idle(in_flight) => {}
+            Sample::Ok { .. } => state.grow(ratio(u64::from(ONE), u64::from(state.limit))),
+        }
+        state.whole()
+    }
+}
+
+impl Default for Aimd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
