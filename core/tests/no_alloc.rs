@@ -17,7 +17,7 @@ use sweet_async_core::credit::{Credits, Turn};
 use sweet_async_core::group::Group;
 use sweet_async_core::id::IdGenerator;
 use sweet_async_core::lifecycle::{End, Level, Lifecycle, Reason};
-use sweet_async_core::limit::{Aimd, Bounds, ConcurrencyLimit, Gradient2, Outcome, Permit, Policy, Vegas};
+use sweet_async_core::limit::{self, Aimd, Bounds, ConcurrencyLimit, Gradient2, Permit, Policy, Vegas};
 use sweet_async_core::rate::{Quota, RateLimiter};
 use sweet_async_core::tick::Tick;
 use sweet_async_core::vector_clock::{AtomicVectorClock, Nodes, VectorClock};
@@ -120,7 +120,7 @@ fn limit() {
         let (one, two) = (limit.try_acquire(), limit.try_acquire());
         let _ = black_box((limit.try_enter(), limit.limit(), limit.in_flight()));
         let _ = black_box((one.map(|permit| permit.ok(9)), two.map(Permit::dropped)));
-        let _ = black_box((limit.try_acquire(), limit.leave(Outcome::Ignored)));
+        let _ = black_box((limit.try_acquire(), limit.leave(limit::Outcome::Ignored)));
     }
     allocates_nothing(|| {
         calls(Aimd::new());

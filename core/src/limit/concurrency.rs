@@ -18,7 +18,7 @@ use crate::sync::{AtomicU32, const_fn};
 ///
 /// let call = LIMIT.try_acquire()?;
 /// let other = LIMIT.try_acquire()?;
-/// assert_eq!(LIMIT.try_acquire().err(), Some(Full { limit: 2 }));
+/// assert!(LIMIT.try_acquire().is_err_and(|full| full.limit == 2));
 ///
 /// call.ok(12);
 /// other.ok(15);
