@@ -392,6 +392,30 @@ async fn a_reference_to_the_deepest_of_100_000_may_be_the_last() {
     drop(deepest);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_chain_may_be_100_000_links_long() {
+    let mut link = AsyncTask::to::<u32>().run(|| Ok::<_, &str>(0));
+    for _ in 0..100_000 {
+        link = link.chain(|value| Ok(value + 1));
+    }
+    assert_eq!(link.await.unwrap(), 100_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grace_period_shorter_than_the_clock_ticks_is_not_none() {
+    let task = AsyncTask::to::<u32>()
+        .grace(Duration::from_micros(1))
+        .run(|cx: Context| async move {
+            cx.cancelled().await;
+            yield_now().await;
+            yield_now().await;
+            1
+        });
+    yield_now().await;
+    task.cancel(Level::Graceful).unwrap();
+    assert_eq!(task.await.unwrap(), 1);
+}
+
 fn descend(cx: &Context, left: u32, give: tokio::sync::mpsc::Sender<TaskRef>) {
     if left == 0 {
         give.try_send((**cx).clone()).unwrap();

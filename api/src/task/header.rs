@@ -47,7 +47,7 @@ pub(crate) struct Header {
     sealed: AtomicBool,
     /// Where the parent lists this task.
     place: AtomicU32,
-    /// The grace period in milliseconds.
+    /// The grace period in milliseconds; 49 days at most.
     grace: u32,
     pub(crate) id: TaskId,
     pub(crate) name: Cow<'static, str>,
@@ -107,7 +107,8 @@ impl Header {
             priority,
             sealed: AtomicBool::new(false),
             place: AtomicU32::new(0),
-            grace: u32::try_from(grace.as_millis()).unwrap_or(u32::MAX),
+            // Rounded up: a short grace period is not none.
+            grace: u32::try_from(grace.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX),
             id,
             name,
             created,
@@ -325,8 +326,12 @@ impl Extra {
 }
 
 impl Drop for Header {
-    /// Lets go of the ancestors one by one: the depth of a tree is no limit here either.
+    /// Lets go of the elders one by one: neither the depth of a tree nor the length of a chain is a limit here.
     fn drop(&mut self) {
+        let mut next = self.extra.get_mut().and_then(|extra| extra.after.take());
+        while let Some(mut node) = next {
+            next = Arc::get_mut(&mut node).and_then(|record| record.header.extra.get_mut()?.after.take());
+        }
         let mut next = self.parent.take();
         while let Some(mut node) = next {
             next = Arc::get_mut(&mut node).and_then(|record| record.header.parent.take());
