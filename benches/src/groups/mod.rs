@@ -1,10 +1,13 @@
 //! What is measured, group by group.
 
+pub mod backoff;
 pub mod breaker;
 pub mod cancel;
+pub mod credit;
 pub mod edge;
 pub mod flights;
 pub mod pipeline;
+pub mod rate;
 pub mod spawn;
 
 use core::hint::black_box;
@@ -23,6 +26,9 @@ pub const ALL: &[Group] = &[
     edge::GROUP,
     pipeline::GROUP,
     flights::GROUP,
+    credit::GROUP,
+    rate::GROUP,
+    backoff::GROUP,
 ];
 
 /// Has one thread call `work` so many times.
