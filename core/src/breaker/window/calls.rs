@@ -124,6 +124,28 @@ impl<const W: usize, const S: usize> LastCalls<W, S> {
         (behind as usize) < W
     }
 
+    /// Marks a call that begins a block, failed or was slow, and judges the window if it failed or was slow.
+    #[cold]
+    fn settle(&self, slot: Cursor, entry: Entry, settings: &Settings) -> Noted {
+        self.mark(&self.failed, slot, entry.failed);
+        self.mark(&self.slow, slot, entry.slow);
+        if !(entry.failed || entry.slow) {
+            return Noted::Within;
+        }
+        // ORDERING: AcqRel. An exchange of the cursor for itself: of two recorders that made their marks at once, the
+        // one that comes second here sees the mark of the first, so that one of them finds the threshold reached.
+        // Model: `breaker::racing_failures_open_once`.
+        let cursor = Cursor(self.cursor.fetch_or(0, AcqRel));
+        if cursor.generation() != entry.generation {
+            return Noted::Late;
+        }
+        if settings.is_over(self.count(cursor, settings), Self::CAPACITY) {
+            Noted::Over
+        } else {
+            Noted::Within
+        }
+    }
+
     fn count(&self, cursor: Cursor, settings: &Settings) -> Counts {
         let wanted = settings.last_calls().min(Self::CAPACITY);
         let calls = cursor.calls().min(wanted);
@@ -163,28 +185,10 @@ impl<const W: usize, const S: usize> Counting for LastCalls<W, S> {
         let Some(slot) = self.take(entry.generation, is_current) else {
             return Noted::Late;
         };
-        let begins = slot.fill() == 1;
-        if entry.failed || begins {
-            self.mark(&self.failed, slot, entry.failed);
-        }
-        if entry.slow || begins {
-            self.mark(&self.slow, slot, entry.slow);
-        }
-        if !(entry.failed || entry.slow) {
+        if slot.fill() > 1 && !(entry.failed || entry.slow) {
             return Noted::Within;
         }
-        // ORDERING: AcqRel. An exchange of the cursor for itself: of two recorders that made their marks at once, the
-        // one that comes second here sees the mark of the first, so that one of them finds the threshold reached.
-        // Model: `breaker::racing_failures_open_once`.
-        let cursor = Cursor(self.cursor.fetch_or(0, AcqRel));
-        if cursor.generation() != entry.generation {
-            return Noted::Late;
-        }
-        if settings.is_over(self.count(cursor, settings), Self::CAPACITY) {
-            Noted::Over
-        } else {
-            Noted::Within
-        }
+        self.settle(slot, entry, settings)
     }
 
     fn forget(&self, generation: u32) {
