@@ -340,7 +340,7 @@ fn stale_mark_is_dropped() {
         name: "breaker::stale_mark_is_dropped",
         holds: "B6",
         threads: 2,
-        preemptions: Some(1),
+        preemptions: Some(2),
         witnesses: &["slid out", "still in"],
     };
     check(model, |witness| {

@@ -46,10 +46,13 @@
 //! settings, so callers may lag behind each other by as much as one. It is kept modulo 67,108,864 ticks (18 hours
 //! in milliseconds): a breaker that was left open without a call for a multiple of it may refuse for twice the longest
 //! open time once more. The lease is measured in quanta of a 16th to an 8th of it, modulo 512: after a silence of a
-//! multiple of that, it may last once more. No case of this outlasts the time that the refusal names.
+//! multiple of that, it may seem to have just begun. In both cases the refusal says when to come back, and who comes
+//! then is let through, if a place is free.
 //!
-//! # Choosing the settings
-//! [`Settings`] come in with each operation; see there.
+//! # Costs
+//! A call through a closed breaker is two loads with [`Consecutive`], and one compare-and-swap more with the other windows;
+//! a refusal while open is one load. A breaker with a window of 64 calls takes 28 bytes; the settings are the caller's
+//! and may be a constant. See [`Settings`].
 
 mod gate;
 mod machine;
