@@ -91,8 +91,9 @@ impl<const W: usize, const S: usize> LastCalls<W, S> {
             return;
         };
         let bit = if set { 1 << (slot.fill() - 1) } else { 0 };
-        // ORDERING: Acquire. If the word belongs to a later block already, the cursor read below is at least as far.
-        // Model: `breaker::stale_mark_is_dropped`.
+        // ORDERING: Acquire. If the word belongs to a later block already, the cursor read below is at least as far. No
+        // model notices a weaker one, because loom remembers too few stores of the cursor; the branch that depends on it
+        // is shown by `breaker::stale_mark_is_dropped`.
         let mut current = Mark(word.load(Acquire));
         loop {
             let next = if current.block() == slot.block() {

@@ -55,7 +55,7 @@ impl<const B: usize, const S: usize> LastTime<B, S> {
         }
     }
 
-    /// Moves the head to where a result of this generation counts; answers whether there is such a place.
+    /// Finds the bucket in which a result of this generation counts, and moves the head there if it is a newer one.
     #[inline]
     fn advance(
         &self,
@@ -63,17 +63,17 @@ impl<const B: usize, const S: usize> LastTime<B, S> {
         settings: &Settings,
         now: Tick,
         is_current: impl Fn() -> bool,
-    ) -> bool {
+    ) -> Option<Head> {
         let epoch = Head::epoch_of(settings, now);
         let mut current = self.head();
         loop {
             let same = current.generation() == generation & Head::GENERATION;
             let behind = Head::distance(settings, epoch, current.epoch());
             if same && behind <= Self::BUCKETS {
-                return true;
+                return Some(current);
             }
             if !same && !is_current() {
-                return false;
+                return None;
             }
             let next = Head::new(generation, epoch);
             // ORDERING: AcqRel; Acquire on failure. Release lets who finds a bucket of a later epoch find the head as far
@@ -85,7 +85,7 @@ impl<const B: usize, const S: usize> LastTime<B, S> {
             {
                 Ok(_) => {
                     self.empty_after(current, next, settings);
-                    return true;
+                    return Some(next);
                 }
                 Err(seen) => current = Head(seen),
             }
@@ -102,68 +102,56 @@ impl<const B: usize, const S: usize> LastTime<B, S> {
             Self::BUCKETS
         };
         for back in 0..moved {
-            let tag = Bucket::tag(head, back);
-            for word in [
-                self.calls.get(tag.index::<B>()),
-                self.failed.get(tag.index::<B>()),
-                self.slow.get(tag.index::<B>()),
-            ]
-            .into_iter()
-            .flatten()
-            {
-                self.change(word, tag, head, 0);
-            }
+            let slot = head.back(back);
+            self.add(&self.calls, slot, settings, 0);
+            self.add(&self.failed, slot, settings, 0);
+            self.add(&self.slow, slot, settings, 0);
         }
     }
 
-    /// Counts one in the newest bucket; answers whether the generation is still the one that is counted.
+    /// Adds to the bucket of a slot, beginning it if nobody has; nothing is left to do if it has left the ring.
     #[inline]
-    fn add<const L: usize>(&self, words: &[AtomicU32; L], generation: u32) -> bool {
-        loop {
-            let head = self.head();
-            if head.generation() != generation & Head::GENERATION {
-                return false;
-            }
-            let tag = Bucket::tag(head, 0);
-            match words.get(tag.index::<B>()) {
-                Some(word) if !self.change(word, tag, head, 1) => {}
-                Some(_) | None => return true,
-            }
-        }
-    }
-
-    /// Adds to the bucket of a tag, beginning it if nobody has; refuses if the head has left while it was not begun.
-    #[inline]
-    fn change(&self, word: &AtomicU32, tag: Bucket, head: Head, more: u32) -> bool {
+    fn add<const L: usize>(&self, words: &[AtomicU32; L], slot: Head, settings: &Settings, more: u32) {
+        let tag = Bucket::tag(slot, 0);
+        let Some(word) = words.get(tag.index::<B>()) else {
+            return;
+        };
         // ORDERING: Acquire. If the bucket belongs to a later epoch already, the head that is read below is at least as
         // far. Model: `breaker::buckets_are_counted_exactly`.
         let mut current = Bucket(word.load(Acquire));
         loop {
             let next = if current.is_tagged(tag) {
                 current.plus(more)
-            } else if self.head() == head {
+            } else if self.holds(slot, settings) {
                 tag.plus(more)
             } else {
-                return false;
+                return;
             };
             if next == current {
-                return true;
+                return;
             }
             // ORDERING: AcqRel; Acquire on failure. Release publishes the head that the bucket began with, and this call's
-            // work to who counts it and opens. Model: `breaker::buckets_are_counted_exactly`.
+            // work to who counts it and opens. Model: `breaker::racing_failures_in_two_buckets_open_once`.
             match word.compare_exchange_weak(current.0, next.0, AcqRel, Acquire) {
-                Ok(_) => return true,
+                Ok(_) => return,
                 Err(seen) => current = Bucket(seen),
             }
         }
     }
 
+    /// Whether a slot is still one of those in the ring.
+    fn holds(&self, slot: Head, settings: &Settings) -> bool {
+        let head = self.head();
+        head.generation() == slot.generation()
+            && Head::distance(settings, slot.epoch(), head.epoch()) < Self::BUCKETS
+    }
+
     /// Takes the count out of a bucket, unless the head has left.
     fn empty(&self, word: &AtomicU32, head: Head) {
-        // ORDERING: Acquire. As in `change`: the head that is read below is at least as new as the bucket.
+        // ORDERING: Acquire. As in `add`: the head that is read below is at least as new as the bucket.
         let mut current = Bucket(word.load(Acquire));
         while current.count() > 0 && self.head() == head {
-            // ORDERING: AcqRel; Acquire on failure. As in `change`.
+            // ORDERING: AcqRel; Acquire on failure. As in `add`.
             match word.compare_exchange_weak(current.0, current.0 & !Bucket::COUNT, AcqRel, Acquire) {
                 Ok(_) => return,
                 Err(seen) => current = Bucket(seen),
@@ -209,16 +197,15 @@ impl<const B: usize, const S: usize> LastTime<B, S> {
 impl<const B: usize, const S: usize> Counting for LastTime<B, S> {
     #[inline]
     fn note(&self, entry: Entry, settings: &Settings, now: Tick, is_current: impl Fn() -> bool) -> Noted {
-        if !self.advance(entry.generation, settings, now, is_current)
-            || !self.add(&self.calls, entry.generation)
-        {
+        let Some(slot) = self.advance(entry.generation, settings, now, is_current) else {
             return Noted::Late;
+        };
+        self.add(&self.calls, slot, settings, 1);
+        if entry.failed {
+            self.add(&self.failed, slot, settings, 1);
         }
-        if entry.failed && !self.add(&self.failed, entry.generation) {
-            return Noted::Late;
-        }
-        if entry.slow && !self.add(&self.slow, entry.generation) {
-            return Noted::Late;
+        if entry.slow {
+            self.add(&self.slow, slot, settings, 1);
         }
         if !(entry.failed || entry.slow) {
             return Noted::Within;
@@ -315,6 +302,11 @@ impl Head {
 
     const fn generation(self) -> u32 {
         self.0 >> Self::GENERATION_SHIFT
+    }
+
+    /// So many epochs earlier. Beyond the wrap of the tick only its low bits are right, which is all that a tag takes.
+    const fn back(self, epochs: u32) -> Self {
+        Self::new(self.generation(), self.epoch().wrapping_sub(epochs))
     }
 }
 
