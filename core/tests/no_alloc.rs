@@ -18,6 +18,7 @@ use sweet_async_core::group::Group;
 use sweet_async_core::id::IdGenerator;
 use sweet_async_core::lifecycle::{End, Level, Lifecycle, Reason};
 use sweet_async_core::limit::{self, Aimd, Bounds, ConcurrencyLimit, Gradient2, Permit, Policy, Vegas};
+use sweet_async_core::pressure::{Dropped, Drops, Marks, Overflow, Pressure};
 use sweet_async_core::rate::{Quota, RateLimiter};
 use sweet_async_core::tick::Tick;
 use sweet_async_core::vector_clock::{AtomicVectorClock, Nodes, VectorClock};
@@ -126,6 +127,27 @@ fn limit() {
         calls(Aimd::new());
         calls(Vegas::new());
         calls(Gradient2::new());
+    });
+}
+
+#[test]
+fn pressure() {
+    allocates_nothing(|| {
+        let pressure = Pressure::new(Marks::of::<1, 3>());
+        let _ = black_box((
+            pressure.rise(3),
+            pressure.fall(2),
+            pressure.fall(9),
+            pressure.set(7),
+        ));
+        let _ = black_box((
+            pressure.level(),
+            pressure.is_high(),
+            Overflow::KeepLatest.decide(true),
+        ));
+        let drops = Drops::new();
+        drops.add(Dropped::Newest, 2);
+        let _ = black_box((drops.count(Dropped::Newest), drops.total()));
     });
 }
 

@@ -56,7 +56,7 @@ fn never_above() {
         name: "limit::never_above",
         holds: "L2, L3",
         threads: 3,
-        preemptions: Some(3),
+        preemptions: Some(2),
         witnesses: &["two entered", "three in turn"],
     };
     check(model, |witness| {
