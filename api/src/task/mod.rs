@@ -34,6 +34,7 @@ mod join;
 mod plan;
 mod retry;
 mod slot;
+mod traits;
 mod view;
 mod work;
 
@@ -46,5 +47,12 @@ pub use id::{IdsExhausted, ParseTaskIdError, TaskId};
 pub use join::{All, Any, FirstError, Joiner};
 pub use plan::{Begun, BlockingResult, Fallback, NoFallback, Rescue};
 pub use retry::{Always, Classify, Jitter, Retry, Verdict};
+pub use traits::{
+    AsyncTask, AsyncTaskBuilder, CancellableTask, ContextualizedTask, NamedTask, PrioritizedTask,
+    RecoverableTask, StatusEnabledTask, TimedTask,
+};
 pub use view::{AlreadyEnded, Request, TaskRef};
 pub use work::{AsyncFallible, AsyncValue, AsyncWork, Fallible, IntoAsyncResult, RepeatableWork, Value};
+
+/// A task's name: a `&'static str` costs no allocation.
+pub type Name = alloc::borrow::Cow<'static, str>;

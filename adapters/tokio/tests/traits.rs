@@ -1,0 +1,97 @@
+//! Generic code over the task traits: the same function serves handles, contexts and references.
+
+use std::time::Duration;
+
+use sweet_async_tokio::prelude::*;
+use sweet_async_tokio::task;
+
+/// What a dump line says, of whatever task.
+fn line<A>(task: &A) -> String
+where
+    A: task::NamedTask + task::PrioritizedTask + task::StatusEnabledTask + task::RecoverableTask,
+{
+    let (name, priority, status) = (task.name(), task.priority(), task.status());
+    format!(
+        "{name} {priority} {status} attempt {} recovering {}",
+        task.attempt(),
+        task.is_recovering()
+    )
+}
+
+fn stop<A: task::CancellableTask>(task: &A, level: Level) -> bool {
+    let asked = match level {
+        Level::Graceful => task.cancel_gracefully(),
+        Level::Kill => task.cancel_forcefully(),
+        Level::KillHard => task.cancel_immediately(),
+    };
+    asked.is_ok() && task.is_cancelled() && task.cancellation().is_some_and(|told| told.level >= level)
+}
+
+fn relatives<A: task::ContextualizedTask>(task: &A) -> (bool, usize, usize) {
+    (
+        task.parent().is_some(),
+        task.child_count(),
+        task.child_tasks().len(),
+    )
+}
+
+async fn outcome<A: task::AsyncTask<T, E>, T, E>(task: A) -> Option<T> {
+    assert!(task.ran_for().is_none());
+    task.await.ok()
+}
+
+fn by_the_house<B: task::AsyncTaskBuilder>(builder: B) -> B {
+    builder
+        .name("house")
+        .priority(Priority::High)
+        .timeout(30.seconds())
+        .grace(2.seconds())
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_function_serves_handles_contexts_and_references() {
+    let task =
+        by_the_house(AsyncTask::to::<(String, (bool, usize, usize))>()).run(|cx: Context| async move {
+            let child = cx.spawn_child(AsyncTask::to::<()>(), std::future::pending::<()>);
+            let seen = (line(&cx), relatives(&cx));
+            assert_eq!(relatives(&child.task_ref()), (true, 0, 0));
+            assert!(stop(&child, Level::Kill));
+            seen
+        });
+    assert_eq!(line(&task), "house high pending attempt 0 recovering false");
+    assert_eq!(
+        task::TimedTask::deadline(&task),
+        Some(task.created_at() + Duration::from_secs(30))
+    );
+    let reference = task.task_ref();
+    let (inside, tree) = outcome(task).await.unwrap();
+    assert_eq!(inside, "house high running attempt 1 recovering false");
+    assert_eq!(tree, (false, 1, 1));
+    assert_eq!(
+        line(&reference),
+        "house high completed attempt 1 recovering false"
+    );
+    assert!(!stop(&reference, Level::KillHard));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_between_attempts_is_recovering() {
+    let task = AsyncTask::to::<()>()
+        .retry(Retry::fixed(1.seconds()))
+        .run(|| Err("again"));
+    tokio::task::yield_now().await;
+    assert!(task::RecoverableTask::is_recovering(&task));
+    assert!(stop(&task, Level::Graceful));
+    assert!(task.await.unwrap_err().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rules_of_a_house_hold_for_pipelines_too() {
+    let emission = by_the_house(AsyncTask::emits::<u32>())
+        .collect_into::<Vec<u32>>()
+        .sender(|source| source.of(0..10).into_chunks(5.rows()))
+        .receiver(ReceiverStrategy::serial(), |item, collector| collector.add(item))
+        .run();
+    assert_eq!((emission.name(), emission.priority()), ("house", Priority::High));
+    assert_eq!(emission.await.unwrap().into_collected().len(), 10);
+}
