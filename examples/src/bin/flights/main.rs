@@ -14,13 +14,13 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use console::Term;
 use sweet_async_tokio::Emission;
 use sweet_async_tokio::emit::{EmitError, LastEvent};
 use sweet_async_tokio::prelude::*;
 use tokio::runtime;
+use tokio::time::{Instant, interval_at};
 
 use arguments::{Command, HELP, Input, Options};
 use delays::Summary;
@@ -139,7 +139,7 @@ fn airports() -> Emission<Vec<Airport>> {
 /// Waits for the end of the pipeline, shows how far it is, and stops it when the user presses Ctrl-C: gracefully the
 /// first time, at once the second.
 async fn watch(mut flights: Emission<Summary>, progress: &mut Progress) -> Ending {
-    let mut ticks = tokio::time::interval(Progress::EVERY);
+    let mut ticks = interval_at(Instant::now() + Progress::EVERY, Progress::EVERY);
     // Kept across the turns of the loop: a signal that comes while nobody listens is lost.
     let mut pressed = pin!(tokio::signal::ctrl_c());
     let mut level = Level::Graceful;
