@@ -10,8 +10,8 @@ use core::fmt;
 use core::time::Duration;
 
 use sweet_async_core::breaker::{
-    CircuitBreaker as Machine, Consecutive, LastCalls, LastTime, Outcome, Rules, Settings, SettingsError,
-    Ticket,
+    AnyWindow, CircuitBreaker as Machine, Consecutive, LastCalls, LastTime, Outcome, Rules, Settings,
+    SettingsError, Ticket,
 };
 pub use sweet_async_core::breaker::{Counts, State};
 
@@ -49,34 +49,11 @@ struct Shared {
     name: Cow<'static, str>,
     settings: Settings,
     slow_after: Option<Duration>,
-    machine: Kind,
+    machine: Machine<AnyWindow>,
 }
 
-/// A breaker over each kind of window.
-enum Kind {
-    Consecutive(Machine<Consecutive>),
-    Calls(Machine<Calls>),
-    Time(Machine<Time>),
-}
-
-/// Looks back over up to 1,000 calls.
-type Calls = LastCalls<43, 43>;
-
-/// Looks back over 16 buckets of time.
-type Time = LastTime<BUCKETS, BUCKETS>;
-
-const BUCKETS: usize = 16;
-
-/// Runs an expression on whatever machine a breaker has.
-macro_rules! on_machine {
-    ($breaker:expr, $machine:ident => $do:expr) => {
-        match &$breaker.shared.machine {
-            Kind::Consecutive($machine) => $do,
-            Kind::Calls($machine) => $do,
-            Kind::Time($machine) => $do,
-        }
-    };
-}
+/// How many buckets a window over time has.
+const BUCKETS: u32 = 16;
 
 /// Describes a breaker.
 #[derive(Clone, Debug)]
@@ -136,45 +113,45 @@ impl CircuitBreaker {
     /// What the breaker does with calls. An open one whose time is over stays open until the first probe comes.
     #[must_use]
     pub fn state(&self) -> State {
-        on_machine!(self, machine => machine.state())
+        self.shared.machine.state()
     }
 
     /// What the window holds at `now`. Out of date when it is read, if tasks are running.
     #[must_use]
     pub fn counts(&self, now: Moment) -> Counts {
-        on_machine!(self, machine => machine.counts(&self.shared.settings, now.tick()))
+        self.shared.machine.counts(&self.shared.settings, now.tick())
     }
 
     /// Refuses every attempt until [`auto`](Self::auto); answers whether this call changed the state.
     #[expect(clippy::must_use_candidate, reason = "the state is forced whoever did it")]
     pub fn force_open(&self) -> bool {
-        on_machine!(self, machine => machine.force_open())
+        self.shared.machine.force_open()
     }
 
     /// Lets every attempt through and counts nothing until [`auto`](Self::auto); answers whether this call changed the
     /// state.
     #[expect(clippy::must_use_candidate, reason = "the state is forced whoever did it")]
     pub fn force_closed(&self) -> bool {
-        on_machine!(self, machine => machine.force_closed())
+        self.shared.machine.force_closed()
     }
 
     /// Lets every attempt through and counts, but never opens, until [`auto`](Self::auto); answers whether this call
     /// changed the state.
     #[expect(clippy::must_use_candidate, reason = "the state is set whoever did it")]
     pub fn metrics_only(&self) -> bool {
-        on_machine!(self, machine => machine.metrics_only())
+        self.shared.machine.metrics_only()
     }
 
     /// Ends a forced state or metrics-only; answers whether this call changed the state.
     #[expect(clippy::must_use_candidate, reason = "the state is released whoever did it")]
     pub fn auto(&self) -> bool {
-        on_machine!(self, machine => machine.auto())
+        self.shared.machine.auto()
     }
 
     /// Asks to make an attempt.
     pub(crate) fn admit(&self, now: Moment) -> Result<Admission, CircuitOpen> {
         let tick = now.tick();
-        let ticket = on_machine!(self, machine => machine.try_admit(&self.shared.settings, tick));
+        let ticket = self.shared.machine.try_admit(&self.shared.settings, tick);
         match ticket {
             Ok(ticket) => Ok(Admission { ticket, at: now }),
             Err(refused) => {
@@ -217,7 +194,10 @@ impl CircuitBreaker {
     fn record(&self, admission: Admission, outcome: Outcome, now: Moment) {
         let settings = &self.shared.settings;
         // Whoever wants to know that it opened or closed asks for its state.
-        let _ = on_machine!(self, machine => machine.record(settings, admission.ticket, outcome, now.tick()));
+        let _ = self
+            .shared
+            .machine
+            .record(settings, admission.ticket, outcome, now.tick());
     }
 }
 
@@ -324,11 +304,12 @@ impl CircuitBreakerBuilder {
             return Err(BreakerError::SlowRate);
         }
         let settings = rules.check().map_err(BreakerError::Rules)?;
-        let machine = match self.window {
-            Window::Consecutive => Kind::Consecutive(Machine::new(Consecutive::new())),
-            Window::Calls(_) => Kind::Calls(Machine::new(Calls::new())),
-            Window::Time(_) => Kind::Time(Machine::new(Time::new())),
+        let window = match self.window {
+            Window::Consecutive => AnyWindow::Consecutive(Consecutive::new()),
+            Window::Calls(_) => AnyWindow::Calls(LastCalls::new()),
+            Window::Time(_) => AnyWindow::Time(LastTime::new()),
         };
+        let machine = Machine::new(window);
         let shared = Shared {
             name: self.name,
             settings,
@@ -347,9 +328,8 @@ fn ticks(time: Duration) -> u32 {
 }
 
 /// The length of a bucket for a window over `time`.
-#[expect(clippy::cast_possible_truncation, reason = "16 buckets")]
 fn bucket(time: Duration) -> Result<u32, BreakerError> {
-    let length = ticks(time).div_ceil(BUCKETS as u32);
+    let length = ticks(time).div_ceil(BUCKETS);
     let length = length
         .checked_next_power_of_two()
         .ok_or(BreakerError::WindowTime)?;
