@@ -15,6 +15,7 @@ use sweet_async_core::breaker::{
 use sweet_async_core::budget::RetryBudget;
 use sweet_async_core::credit::{Credits, Turn};
 use sweet_async_core::group::Group;
+use sweet_async_core::hybrid_clock::{HybridClock, Stamp};
 use sweet_async_core::id::IdGenerator;
 use sweet_async_core::lifecycle::{End, Level, Lifecycle, Reason};
 use sweet_async_core::limit::{self, Aimd, Bounds, ConcurrencyLimit, Gradient2, Permit, Policy, Vegas};
@@ -148,6 +149,17 @@ fn pressure() {
         let drops = Drops::new();
         drops.add(Dropped::Newest, 2);
         let _ = black_box((drops.count(Dropped::Newest), drops.total()));
+    });
+}
+
+#[test]
+fn hybrid_clock() {
+    allocates_nothing(|| {
+        let now = Tick::new(7);
+        let clock = HybridClock::of::<2>(now);
+        let _ = black_box((clock.tick(now), clock.last(), clock.last().bits()));
+        let _ = black_box(clock.merge(Stamp::from_bits(8 << 10), now));
+        let _ = black_box(clock.merge(Stamp::from_bits(99 << 10), now));
     });
 }
 
