@@ -638,3 +638,44 @@ fn a_breaker_keeps_items_from_a_receiver_that_fails() {
         }
     });
 }
+
+/// Says that it is read from, and yields nothing before it is let go.
+struct Waiting {
+    read: Option<tokio::sync::oneshot::Sender<()>>,
+    let_go: std::sync::mpsc::Receiver<()>,
+}
+
+impl std::io::Read for Waiting {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        if let Some(read) = self.read.take() {
+            read.send(()).unwrap();
+        }
+        // Let go by the other end's drop.
+        let _ = self.let_go.recv();
+        Ok(0)
+    }
+}
+
+#[test]
+fn cancelled_while_it_waits_for_a_header_it_ends_at_once_and_leaves_the_reader_behind() {
+    on_both(|| async {
+        let (read, is_read) = tokio::sync::oneshot::channel();
+        let (hold, let_go) = std::sync::mpsc::channel();
+        let reader = Waiting {
+            read: Some(read),
+            let_go,
+        };
+        let running = AsyncTask::emits::<Flight>()
+            .collect_into::<u64>()
+            .sender(|source| source.of_reader("nothing yet", reader).csv())
+            .receiver(ReceiverStrategy::serial(), |_, collector| collector.add(()))
+            .run();
+        is_read.await.unwrap();
+        running.cancel(Level::Graceful).unwrap();
+        // The reader still waits when the pipeline ends.
+        let last = running.await.unwrap();
+        assert!(last.is_partial());
+        assert_eq!(last.stats(), Stats::default());
+        drop(hold);
+    });
+}

@@ -23,7 +23,7 @@ use crate::emit::receiver::{Desk, Harvest, Observer, ReceiverAnswer, ReceiverStr
 use crate::emit::sender::{Pumped, pump};
 use crate::emit::source::{Decode, EventSource, Feed, Source, SourceError};
 use crate::task::{Task, TaskBuilder, TaskError, TaskRecord};
-use crate::{Context, Priority, Runtime};
+use crate::{Context, Level, Priority, Runtime};
 
 /// Describes a pipeline of events of type `T`: first how it behaves, what it collects into (`M` makes that) and with which
 /// clock (`K`), then its
@@ -607,7 +607,13 @@ where
         .child()
         .name("open")
         .run_blocking(move || Opened(source.open()));
-    match join(cx, opening).await.map_err(EmitError::Sender)? {
+    let reference = opening.task_ref();
+    let Ok(opened) = cx.until_cancelled(join(cx, opening)).await else {
+        // As a read does, one that waits for a header that may never come is left behind.
+        let _ = reference.cancel(Level::KillHard);
+        return Ok(None);
+    };
+    match opened.map_err(EmitError::Sender)? {
         Some(Opened(opened)) => opened.map(Some).map_err(EmitError::Source),
         None => Ok(None),
     }
