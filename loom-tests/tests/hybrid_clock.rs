@@ -50,7 +50,7 @@ fn stamps_differ() {
     });
 }
 
-/// Race: a message from ahead is merged ∥ two events are stamped. Holds: H1, H2, H3.
+/// Race: a message from ahead is merged ∥ two events are stamped, the second further ahead. Holds: H1, H2, H3.
 #[test]
 fn merge_against_events() {
     let model = Model {
@@ -66,7 +66,7 @@ fn merge_against_events() {
         let remote = Stamp::from_bits(LAST.after(3).count() << 10 | 7);
         let events = thread::spawn({
             let clock = Arc::clone(&clock);
-            move || [(); 2].map(|()| clock.tick(LAST).unwrap())
+            move || [LAST, LAST.after(4)].map(|now| clock.tick(now).unwrap())
         });
         let merged = clock.merge(remote, LAST).unwrap();
         let [first, second] = events.join().unwrap();
