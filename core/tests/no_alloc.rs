@@ -21,6 +21,7 @@ use sweet_async_core::lifecycle::{End, Level, Lifecycle, Reason};
 use sweet_async_core::limit::{self, Aimd, Bounds, ConcurrencyLimit, Gradient2, Permit, Policy, Vegas};
 use sweet_async_core::pressure::{Dropped, Drops, Marks, Overflow, Pressure};
 use sweet_async_core::rate::{Quota, RateLimiter};
+use sweet_async_core::stats::{Counter, Gauge, Histogram, ShardedCounter};
 use sweet_async_core::tick::Tick;
 use sweet_async_core::vector_clock::{AtomicVectorClock, Nodes, VectorClock};
 
@@ -237,6 +238,32 @@ fn budget() {
         budget.deposit();
         budget.top_up();
         let _ = black_box((budget.saved(), budget.try_withdraw()));
+    });
+}
+
+#[test]
+fn stats() {
+    allocates_nothing(|| {
+        let counter = Counter::new();
+        counter.increment();
+        counter.add(u32::MAX);
+        counter.add(7);
+        counter.absorb(&Counter::new());
+        let _ = black_box((counter.value(), counter.is_full(), counter.take()));
+        let gauge = Gauge::new();
+        gauge.set(3);
+        let _ = black_box((gauge.raise(u32::MAX), gauge.lower(1), gauge.value()));
+        let sharded = ShardedCounter::<1>::new();
+        let _ = black_box(sharded.claim().map(|mut shard| shard.increment()));
+        let _ = black_box((sharded.claim(), sharded.claim().err()));
+        let _ = black_box((sharded.total(), sharded.writers()));
+        let (histogram, other) = (Histogram::<240>::new(), Histogram::<240>::new());
+        histogram.record(77);
+        other.record(u32::MAX);
+        histogram.absorb(&other);
+        let mut seen = other.snapshot();
+        seen.merge(&histogram.take());
+        let _ = black_box((seen.count(), seen.quantile(500_000), seen.buckets().last()));
     });
 }
 
