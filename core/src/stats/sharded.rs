@@ -21,7 +21,7 @@ use crate::sync::Ordering::{Acquire, Relaxed, Release};
 /// one.add(40);
 /// other.add(2);
 /// assert_eq!(STEPS.total(), 42);
-/// assert_eq!(STEPS.claim().err(), Some(AllClaimed { cells: 2 }));
+/// assert_eq!(STEPS.claim().err().map(|full| full.cells), Some(2));
 /// drop(one);
 /// assert!(STEPS.claim().is_ok());
 /// # Ok::<(), AllClaimed>(())
