@@ -43,13 +43,15 @@
 //! anyway whether it has to look into the caller's queue. Three rules make that safe (C5):
 //!
 //! 1. **Enqueue, then register.** A newcomer puts its waker into the queue, then calls
-//!    [`Credits::try_acquire_or_register`] as [`Turn::Newcomer`]. On [`Admission::Registered`] it sleeps; woken, it
-//!    calls again as [`Turn::Head`] and keeps its place until it is served.
+//!    [`Credits::try_acquire_or_register`] as [`Turn::Newcomer`], or as [`Turn::Behind`] if it must not be served
+//!    before others. On [`Admission::Registered`] it sleeps; woken, it calls again as [`Turn::Head`] and keeps its
+//!    place until it is served.
 //! 2. **Leave, then pass on.** Whoever leaves the queue, served or cancelled, woken or not, calls
 //!    [`Credits::pass_on`] and acts on the answer. So a cancelled waiter gives its place, and a wake-up that it may
 //!    have swallowed, to the next.
 //! 3. **On [`Released::Wake`], look.** The caller wakes from the front of the queue as long as the wishes fit in `free`.
-//!    If the queue is empty, it calls [`Credits::hush`] and looks once more: who came in between is woken.
+//!    If the queue is empty, it calls [`Credits::hush`] and looks once more: all who came in between are woken,
+//!    whatever they wish for, because their registration may be erased.
 //!
 //! The bit errs in one direction only: it may be set although nobody waits, which costs the next release a look.
 //!
@@ -85,11 +87,13 @@ pub struct Credits {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "a caller is either behind the waiters or the first of them"
+    reason = "a caller is new, behind others in the queue, or the first in it"
 )]
 pub enum Turn {
     /// Somebody who asks for the first time; waits behind those that are registered.
     Newcomer,
+    /// Somebody in the queue with others before it; takes nothing, registers only.
+    Behind,
     /// A waiter that was woken from the front of the queue; takes what is free.
     Head,
 }
@@ -475,6 +479,9 @@ impl Word {
             return Err(AcquireError::Short { free });
         }
         if self.has_waiters() && matches!(turn, Turn::Newcomer) {
+            return Err(AcquireError::Queued);
+        }
+        if matches!(turn, Turn::Behind) {
             return Err(AcquireError::Queued);
         }
         Ok(Self(self.0 + wanted))

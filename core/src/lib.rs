@@ -18,6 +18,8 @@ pub mod stats;
 mod sync;
 pub mod tick;
 pub mod vector_clock;
+#[cfg(feature = "waiters")]
+pub mod waiters;
 
 pub use backoff::Backoff;
 pub use breaker::CircuitBreaker;
@@ -33,3 +35,5 @@ pub use rate::RateLimiter;
 pub use stats::{Counter, Gauge, Histogram, ShardedCounter};
 pub use tick::Tick;
 pub use vector_clock::{AtomicVectorClock, VectorClock};
+#[cfg(feature = "waiters")]
+pub use waiters::WaiterSet;

@@ -34,7 +34,7 @@ impl Naive {
             Err(AcquireError::TooMany)
         } else if wanted > self.free() {
             Err(AcquireError::Short { free: self.free() })
-        } else if self.waiters && turn == Turn::Newcomer {
+        } else if turn == Turn::Behind || (self.waiters && turn == Turn::Newcomer) {
             Err(AcquireError::Queued)
         } else {
             self.taken += wanted;
@@ -103,7 +103,7 @@ fn count() -> impl Strategy<Value = u32> {
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let turn = prop_oneof![Just(Turn::Newcomer), Just(Turn::Head)];
+    let turn = prop_oneof![Just(Turn::Newcomer), Just(Turn::Behind), Just(Turn::Head)];
     prop_oneof![
         20 => count().prop_map(Operation::Acquire),
         10 => (count(), turn).prop_map(|(wanted, turn)| Operation::Register(wanted, turn)),

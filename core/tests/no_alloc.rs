@@ -24,6 +24,8 @@ use sweet_async_core::rate::{Quota, RateLimiter};
 use sweet_async_core::stats::{Counter, Gauge, Histogram, ShardedCounter};
 use sweet_async_core::tick::Tick;
 use sweet_async_core::vector_clock::{AtomicVectorClock, Nodes, VectorClock};
+#[cfg(feature = "waiters")]
+use sweet_async_core::waiters::WaiterSet;
 
 /// Asserts that `work` allocates nothing, the second time included.
 fn allocates_nothing(work: impl Fn()) {
@@ -280,6 +282,37 @@ fn vector_clocks() {
         let nodes = Nodes::<1>::new();
         let [one, two] = [NonZeroU32::MIN, NonZeroU32::MAX];
         let _ = black_box((nodes.enroll(one), nodes.enroll(two), nodes.slot(two)));
+    });
+}
+
+#[cfg(feature = "waiters")]
+#[test]
+fn waiters() {
+    use core::future::Future;
+    use core::pin::pin;
+    use core::task::{Context, Waker};
+
+    allocates_nothing(|| {
+        let mut task = Context::from_waker(Waker::noop());
+        let (credits, set) = (Credits::of::<2>(), WaiterSet::<2>::new());
+        let served = black_box(pin!(set.acquire(&credits, 2)).poll(&mut task));
+        let mut head = pin!(set.acquire(&credits, 2));
+        {
+            let mut next = pin!(set.acquire(&credits, 1));
+            let _ = black_box((head.as_mut().poll(&mut task), next.as_mut().poll(&mut task)));
+            let _ = black_box(pin!(set.acquire(&credits, 1)).poll(&mut task).is_ready());
+        }
+        drop(served);
+        let _ = black_box((head.poll(&mut task).is_ready(), set.len(), set.is_empty()));
+        let _ = black_box((set.resize(&credits, 3), set.release(&credits, 9)));
+        let _ = black_box((set.close(&credits), set.close(&credits)));
+
+        let owner = Lifecycle::new();
+        let mut cancelled = pin!(set.cancelled(&owner));
+        let _ = black_box(cancelled.as_mut().poll(&mut task).is_ready());
+        let _ = black_box(owner.cancel(Level::Graceful, Reason::Requested));
+        set.wake_all();
+        let _ = black_box(cancelled.poll(&mut task).is_ready());
     });
 }
 

@@ -176,8 +176,33 @@ fn register_as_head_in_every_state() {
 }
 
 #[test]
+fn register_behind_others_in_every_state() {
+    let registered = |capacity, taken| (Ok(Admission::Registered), (WAITERS, capacity, taken));
+    each_state(
+        |credits| credits.try_acquire_or_register(1, Turn::Behind),
+        closed_unchanged(
+            Err(AcquireError::Closed),
+            [
+                registered(3, 0),
+                registered(3, 2),
+                registered(3, 3),
+                registered(3, 5),
+                registered(0, 0),
+                registered(MAX, MAX),
+                registered(3, 0),
+                registered(3, 2),
+                registered(3, 3),
+                registered(3, 5),
+                registered(0, 0),
+                registered(MAX, MAX),
+            ],
+        ),
+    );
+}
+
+#[test]
 fn register_refuses_what_can_never_be_served() {
-    for turn in [Turn::Newcomer, Turn::Head] {
+    for turn in [Turn::Newcomer, Turn::Behind, Turn::Head] {
         let credits = credits(word(0, 3, 3));
         assert_eq!(
             credits.try_acquire_or_register(MAX + 1, turn),
