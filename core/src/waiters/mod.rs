@@ -31,7 +31,8 @@
 //!
 //! Every operation on the queue is lock-free: a retry means that another thread entered or left. Nothing allocates
 //! (`core/tests/no_alloc.rs`). The table test is `waiters/tests.rs`, which also drops the futures at every poll; the
-//! random one `core/tests/model_waiters.rs`, the models `loom-tests/tests/waiters.rs`.
+//! random one `core/tests/model_waiters.rs`, the models `loom-tests/tests/waiters.rs`. Only waking runs foreign code: the
+//! wakers of the tasks.
 //!
 //! # What the models cover
 //! The word, the credits, the lifecycle and the order of all steps between them. In place of the cells, which come from

@@ -214,10 +214,10 @@ impl<const N: usize> WaiterSet<N> {
         let mut current = self.read();
         loop {
             let (answer, next) = decide(current)?;
-            // ORDERING: AcqRel; Relaxed on failure, because a refusal reads nothing else. Release hands a slot over
-            // with its cell cleared, and shows the entry to who wakes; Acquire receives the cleared cell, and what was
-            // done before a wake-up that came before the entry (W1, W3). Models: `waiters::cancel_meets_the_waiter`,
-            // `waiters::slots_are_not_shared`.
+            // ORDERING: AcqRel; Relaxed on failure, because a refusal reads nothing else. Acquire receives what was done
+            // before a wake-up that came before the entry (W3). Release and Acquire together hand a slot over with its
+            // cell cleared (W1); loom's own cell is in order without that, so no model can notice its absence.
+            // Models: `waiters::cancel_meets_the_waiter`, `waiters::slots_are_not_shared`.
             match self
                 .word
                 .compare_exchange_weak(current.0, next.0, AcqRel, Relaxed)
