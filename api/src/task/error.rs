@@ -18,7 +18,8 @@ use super::id::IdsExhausted;
 /// A task that ended without a value: which task, in which attempt, and why.
 ///
 /// The cause keeps everything: the task's own error, the panic's payload, whose deadline passed, who cancelled and how.
-/// `E` is the error type of the task's own work, [`Infallible`] when it has none.
+/// `E` is the error type of the task's own work, [`Infallible`] when it has none. This is an [`Error`] itself if `E` is
+/// one, so `?` into a `Box<dyn Error>` asks for more than a `String` or a `&str` as `E`.
 pub struct TaskError<E = Infallible> {
     // Boxed, so that a result is two words on its way from the work to the handle.
     inner: Box<Inner<E>>,

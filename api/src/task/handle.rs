@@ -91,7 +91,8 @@ impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Task<R, T, E> {
     /// Starts a task that runs `next` with this one's value, and skips it with this one's error.
     ///
     /// The link is a task of its own, beside this one under the same parent. It goes by this one's name, priority and
-    /// grace period and inherits its deadline. Cancelling it cancels this one too.
+    /// grace period and inherits its deadline. Cancelling it cancels this one too. Where nothing else says what `next`
+    /// yields, name it: `let count: Task<u32, _> = first.chain(..)`.
     pub fn chain<U, F, O, M>(mut self, next: F) -> Task<R, U, E>
     where
         U: Send + 'static,
@@ -168,7 +169,18 @@ impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Future for Task<R,
         if self.taken {
             return Poll::Ready(Err(self.record.header().error(Cause::Taken)));
         }
-        let result = match self.record.slot.take(cx.waker()) {
+        let ended = self.record.header().lifecycle.state().is_terminal();
+        let alone = if ended {
+            Arc::get_mut(&mut self.record)
+        } else {
+            None
+        };
+        let found = match alone {
+            // The driver has delivered and is gone, and nobody refers to the task besides.
+            Some(record) => record.slot.take_alone(),
+            None => self.record.slot.take(cx.waker()),
+        };
+        let result = match found {
             Found::Result(result) => result,
             Found::Taken => Err(self.record.header().error(Cause::Taken)),
             // The waker is in the slot, then the word is read; a canceller writes the word, then wakes the slot.

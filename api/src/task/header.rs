@@ -326,16 +326,20 @@ impl Extra {
 }
 
 impl Drop for Header {
-    /// Lets go of the elders one by one: neither the depth of a tree nor the length of a chain is a limit here.
+    #[inline]
     fn drop(&mut self) {
-        let mut next = self.extra.get_mut().and_then(|extra| extra.after.take());
-        while let Some(mut node) = next {
-            next = Arc::get_mut(&mut node).and_then(|record| record.header.extra.get_mut()?.after.take());
+        if let Some(parent) = self.parent.take() {
+            let_go(parent);
         }
-        let mut next = self.parent.take();
-        while let Some(mut node) = next {
-            next = Arc::get_mut(&mut node).and_then(|record| record.header.parent.take());
-        }
+    }
+}
+
+/// Lets go of the ancestors one by one: the depth of a tree is no limit here either.
+#[cold]
+fn let_go(parent: Node) {
+    let mut next = Some(parent);
+    while let Some(mut node) = next {
+        next = Arc::get_mut(&mut node).and_then(|record| record.header.parent.take());
     }
 }
 

@@ -39,6 +39,7 @@ impl TaskId {
     pub(crate) const NONE: Self = Self(NonZeroU64::MAX);
 
     /// The next id of this thread.
+    #[inline]
     pub(crate) fn next() -> Result<Self, IdsExhausted> {
         NEXT.with(|next| {
             let (block, index) = next.get();

@@ -4,16 +4,19 @@ use core::mem;
 use core::panic::AssertUnwindSafe;
 use core::task::Waker;
 use std::panic::catch_unwind;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use spin::mutex::{SpinMutex, SpinMutexGuard};
+use spin::relax::Yield;
 
 use super::error::TaskError;
 use super::header::Awaited;
 
 /// Carries one result from the driver to the handle, and wakes the handle when it is there.
 ///
-/// A short lock, taken once by each side in the life of a task that is awaited once; the two never wait for anything
-/// while they hold it. Whether a result is accepted was decided before, by the lifecycle.
-pub(crate) struct Slot<T, E>(Mutex<Content<T, E>>);
+/// Each side enters for a few moves and runs no foreign code meanwhile: wakers are cloned, woken and dropped outside, and
+/// so are results that nobody wants. Whoever finds the other side inside yields its thread and tries again; a visit costs
+/// one read-modify-write, where a mutex that parks takes two. Whether a result is accepted was decided before, by the lifecycle.
+pub(crate) struct Slot<T, E>(SpinMutex<Content<T, E>, Yield>);
 
 enum Content<T, E> {
     Empty,
@@ -32,14 +35,14 @@ pub(crate) enum Found<T, E> {
 
 impl<T, E> Slot<T, E> {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Content::Empty))
+        Self(SpinMutex::new(Content::Empty))
     }
 
     /// Delivers the result, or drops it if nobody will ask.
     #[inline]
     pub(crate) fn put(&self, result: Result<T, TaskError<E>>) {
-        let mut content = self.lock();
-        match &mut *content {
+        let mut content = self.enter();
+        match &*content {
             Content::Empty => *content = Content::Result(result),
             Content::Awaited(_) => {
                 let before = mem::replace(&mut *content, Content::Result(result));
@@ -59,46 +62,58 @@ impl<T, E> Slot<T, E> {
     /// Takes the result, or leaves a waker.
     #[inline]
     pub(crate) fn take(&self, waker: &Waker) -> Found<T, E> {
-        let mut content = self.lock();
-        match &mut *content {
-            Content::Result(_) => match mem::replace(&mut *content, Content::Taken) {
-                Content::Result(result) => Found::Result(result),
-                _ => Found::Taken,
-            },
-            Content::Awaited(old) if old.will_wake(waker) => Found::Nothing,
-            Content::Awaited(old) => {
-                let before = mem::replace(old, waker.clone());
-                // Dropping the last reference to a waker may run foreign code.
-                drop(content);
-                drop(before);
-                Found::Nothing
+        let waker = waker.clone();
+        let mut content = self.enter();
+        let before = match &*content {
+            Content::Result(_) | Content::Taken => mem::replace(&mut *content, Content::Taken),
+            Content::Empty | Content::Awaited(_) | Content::Detached => {
+                mem::replace(&mut *content, Content::Awaited(waker))
             }
-            Content::Empty | Content::Detached => {
-                *content = Content::Awaited(waker.clone());
-                Found::Nothing
-            }
-            Content::Taken => Found::Taken,
-        }
+        };
+        drop(content);
+        before.found()
+    }
+
+    /// Takes the result if it is there; for a handle that nobody shares the slot with any more.
+    #[inline]
+    pub(crate) fn take_alone(&mut self) -> Found<T, E> {
+        mem::replace(self.0.get_mut(), Content::Taken).found()
     }
 
     /// Nobody will ask for the result any more.
     #[inline]
     pub(crate) fn detach(&self) {
-        let before = mem::replace(&mut *self.lock(), Content::Detached);
+        let before = mem::replace(&mut *self.enter(), Content::Detached);
         drop(before);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Content<T, E>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    fn enter(&self) -> SpinMutexGuard<'_, Content<T, E>, Yield> {
+        self.0.lock()
+    }
+}
+
+impl<T, E> Content<T, E> {
+    #[inline]
+    fn found(self) -> Found<T, E> {
+        match self {
+            Self::Result(result) => Found::Result(result),
+            Self::Taken => Found::Taken,
+            Self::Empty | Self::Awaited(_) | Self::Detached => Found::Nothing,
+        }
     }
 }
 
 impl<T: Send, E: Send + Sync> Awaited for Slot<T, E> {
     fn wake(&self) {
-        let waker = match &mut *self.lock() {
-            Content::Awaited(waker) => waker.clone(),
-            _ => return,
-        };
-        waker.wake();
+        let mut content = self.enter();
+        if !matches!(&*content, Content::Awaited(_)) {
+            return;
+        }
+        let before = mem::replace(&mut *content, Content::Empty);
+        drop(content);
+        if let Content::Awaited(waker) = before {
+            waker.wake();
+        }
     }
 }

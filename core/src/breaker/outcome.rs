@@ -28,6 +28,19 @@ pub enum State {
     MetricsOnly,
 }
 
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+            Self::ForcedOpen => "forced open",
+            Self::ForcedClosed => "forced closed",
+            Self::MetricsOnly => "metrics only",
+        })
+    }
+}
+
 /// How a call ended, as far as the breaker is concerned.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[expect(

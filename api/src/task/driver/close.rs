@@ -57,7 +57,9 @@ where
             // The driver itself looks whether the scope is empty; it needs no telling.
             let _ = extra.children.group.close();
             if failed {
-                self.header().condemn_children(Level::Graceful);
+                // Not less than what the task itself was told: whoever told it may still be on the way down.
+                let level = self.header().lifecycle.snapshot().level();
+                self.header().condemn_children(level.unwrap_or(Level::Graceful));
             }
         }
     }
