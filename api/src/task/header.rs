@@ -329,17 +329,22 @@ impl Drop for Header {
     #[inline]
     fn drop(&mut self) {
         if let Some(parent) = self.parent.take() {
-            let_go(parent);
+            let_go(parent, |header| header.parent.take());
+        }
+        if let Some(extra) = self.extra.get_mut()
+            && let Some(after) = extra.after.take()
+        {
+            let_go(after, |header| header.extra.get_mut()?.after.take());
         }
     }
 }
 
-/// Lets go of the ancestors one by one: the depth of a tree is no limit here either.
+/// Lets go of the elders one by one: neither the depth of a tree nor the length of a chain is a limit here.
 #[cold]
-fn let_go(parent: Node) {
-    let mut next = Some(parent);
-    while let Some(mut node) = next {
-        next = Arc::get_mut(&mut node).and_then(|record| record.header.parent.take());
+fn let_go(elder: Node, next: fn(&mut Header) -> Option<Node>) {
+    let mut rest = Some(elder);
+    while let Some(mut node) = rest {
+        rest = Arc::get_mut(&mut node).and_then(|record| next(&mut record.header));
     }
 }
 
