@@ -110,7 +110,7 @@ fn release_meets_two_waiters() {
         let [first, second] = [(); 2].map(|()| thread::spawn(|| edge.ask(1)));
         edge.set.release(&edge.credits, 2).unwrap();
         let (mut first, mut second) = (first.join().unwrap(), second.join().unwrap());
-        let at_once = [&first, &second].map(|waiter| waiter.is_ready());
+        let at_once = [&first, &second].map(Waiter::is_ready);
         while first.follow_up() || second.follow_up() {}
         assert!(
             first.is_ready() && second.is_ready(),
