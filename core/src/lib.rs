@@ -30,7 +30,7 @@ pub use hybrid_clock::HybridClock;
 pub use id::IdGenerator;
 pub use limit::ConcurrencyLimit;
 pub use pressure::{Overflow, Pressure};
-pub use priority::Priority;
+pub use priority::{Aging, Priority};
 pub use rate::RateLimiter;
 pub use stats::{Counter, Gauge, Histogram, ShardedCounter};
 pub use tick::Tick;

@@ -20,6 +20,7 @@ use sweet_async_core::id::IdGenerator;
 use sweet_async_core::lifecycle::{End, Level, Lifecycle, Reason};
 use sweet_async_core::limit::{self, Aimd, Bounds, ConcurrencyLimit, Gradient2, Permit, Policy, Vegas};
 use sweet_async_core::pressure::{Dropped, Drops, Marks, Overflow, Pressure};
+use sweet_async_core::priority::{Aging, Classes, Patience, Priority};
 use sweet_async_core::rate::{Quota, RateLimiter};
 use sweet_async_core::stats::{Counter, Gauge, Histogram, ShardedCounter};
 use sweet_async_core::tick::Tick;
@@ -240,6 +241,18 @@ fn budget() {
         budget.deposit();
         budget.top_up();
         let _ = black_box((budget.saved(), budget.try_withdraw()));
+    });
+}
+
+#[test]
+fn priority() {
+    allocates_nothing(|| {
+        let patience = Patience::of::<2>().with(Priority::Low, 0);
+        let aging = Aging::new(patience.unwrap_or(Patience::of::<1>()));
+        for waiting in [Classes::ALL, Classes::ALL.without(Priority::High), Classes::NONE] {
+            let _ = black_box((aging.next(waiting), aging.next(waiting), waiting.iter().last()));
+        }
+        let _ = black_box((aging.age(Priority::Normal), aging.patience()));
     });
 }
 
