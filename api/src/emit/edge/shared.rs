@@ -151,7 +151,8 @@ impl<P: Chunk> Shared<P> {
             && self.room.notify(free.additional()) == 0
         {
             self.credits.hush();
-            self.room.notify(free.additional());
+            // The hush may have erased the marks of several who came meanwhile; each of them looks again.
+            self.room.notify(usize::MAX);
         }
     }
 
