@@ -22,6 +22,7 @@ use sweet_async_core::limit::{self, Aimd, Bounds, ConcurrencyLimit, Gradient2, P
 use sweet_async_core::pressure::{Dropped, Drops, Marks, Overflow, Pressure};
 use sweet_async_core::priority::{Aging, Classes, Patience, Priority};
 use sweet_async_core::rate::{Quota, RateLimiter};
+use sweet_async_core::scaler::{Scale, Scaler};
 use sweet_async_core::stats::{Counter, Gauge, Histogram, ShardedCounter};
 use sweet_async_core::tick::Tick;
 use sweet_async_core::vector_clock::{AtomicVectorClock, Nodes, VectorClock};
@@ -253,6 +254,18 @@ fn priority() {
             let _ = black_box((aging.next(waiting), aging.next(waiting), waiting.iter().last()));
         }
         let _ = black_box((aging.age(Priority::Normal), aging.patience()));
+    });
+}
+
+#[test]
+fn scaler() {
+    allocates_nothing(|| {
+        let scale = Scale::new(1, 8).and_then(|scale| scale.load(2, 4));
+        let _ = black_box((Scale::new(2, 1), scale.map(|scale| scale.cool_down(u32::MAX))));
+        if let Ok(scaler) = scale.map(Scaler::new) {
+            let _ = black_box((scaler.observe(9, Tick::new(0)), scaler.observe(0, Tick::new(1))));
+            let _ = black_box((scaler.observe(4, Tick::new(2)), scaler.workers(), scaler.scale()));
+        }
     });
 }
 
