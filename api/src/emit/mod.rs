@@ -36,6 +36,7 @@ mod pipeline;
 mod receiver;
 mod sender;
 pub mod source;
+mod yielding;
 
 pub use chunk::{Chunk, ChunkSize, CountUnits};
 pub use clock::{Dating, NodeClock, Undated};

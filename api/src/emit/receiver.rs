@@ -4,7 +4,6 @@ use alloc::sync::Arc;
 use core::convert::Infallible;
 
 use core::ops::{ControlFlow, Deref, DerefMut};
-use core::task::Poll;
 use std::thread;
 
 use sweet_async_core::vector_clock::VectorClock;
@@ -16,6 +15,7 @@ use crate::emit::clock::Dating;
 use crate::emit::edge::EventReceiver;
 use crate::emit::event::{EmitError, ItemError, Ledger, StreamingEvent};
 use crate::emit::source::{Decode, Trouble};
+use crate::emit::yielding::{ROWS_BETWEEN_YIELDS, yield_now};
 use crate::emit::{Chunk, Collector};
 
 /// How many receivers work, and so in which order items are seen.
@@ -347,20 +347,3 @@ impl Drop for Tally<'_> {
             .settle(self.out, left - panicked, self.failed + panicked);
     }
 }
-
-/// Lets other tasks of the executor have the thread.
-pub(crate) async fn yield_now() {
-    let mut yielded = false;
-    core::future::poll_fn(|cx| {
-        if yielded {
-            return Poll::Ready(());
-        }
-        yielded = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-/// Who always finds work still lets others run this often.
-pub(crate) const ROWS_BETWEEN_YIELDS: usize = 1_000;

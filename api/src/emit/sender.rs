@@ -10,8 +10,8 @@ use crate::emit::chunk::Dated;
 use crate::emit::clock::Dating;
 use crate::emit::edge::{EventSender, SendError, Sent};
 use crate::emit::event::Ledger;
-use crate::emit::receiver::{ROWS_BETWEEN_YIELDS, yield_now};
 use crate::emit::source::{Feed, SourceError};
+use crate::emit::yielding::{ROWS_BETWEEN_YIELDS, yield_now};
 use crate::task::TaskError;
 use crate::{Context, Level, Runtime};
 

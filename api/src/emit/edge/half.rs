@@ -10,6 +10,7 @@ use sweet_async_core::credit::Turn;
 use crate::emit::Chunk;
 use crate::emit::edge::shared::{Overflow, Sent, Shared};
 use crate::emit::edge::{Closed, SendError, TryRecvError};
+use crate::emit::yielding::{YIELDS_BEFORE_SLEEP, yield_now};
 
 /// Makes an edge on which at most `capacity` chunks wait (at least one).
 ///
@@ -44,7 +45,8 @@ pub struct EventSender<P: Chunk> {
 }
 
 impl<P: Chunk> EventSender<P> {
-    /// Sends the rows of `chunk`, waiting for room if the edge's policy is [`Overflow::Block`].
+    /// Sends the rows of `chunk`, waiting for room if the edge's policy is [`Overflow::Block`]. Lets other tasks run a few
+    /// times before it goes to sleep.
     ///
     /// On [`Sent::Delivered`] `chunk` is an empty buffer, on [`Sent::Displaced`] it holds the rows that were displaced,
     /// and on an error it is as it was.
@@ -55,9 +57,11 @@ impl<P: Chunk> EventSender<P> {
     /// # Fairness
     /// Waiting senders are woken in the order they came, half an edge of room at a time.
     pub async fn send(&self, chunk: &mut P) -> Result<Sent, SendError> {
-        match self.try_send(chunk) {
-            Err(SendError::Full) if self.shared.overflow == Overflow::Block => {}
-            answer => return answer,
+        for _ in 0..YIELDS_BEFORE_SLEEP {
+            match self.try_send(chunk) {
+                Err(SendError::Full) if self.shared.overflow == Overflow::Block => yield_now().await,
+                answer => return answer,
+            }
         }
         let _place = Place(&self.shared);
         let mut turn = Turn::Newcomer;
@@ -176,20 +180,23 @@ pub struct EventReceiver<P: Chunk> {
 }
 
 impl<P: Chunk> EventReceiver<P> {
-    /// Waits for the next chunk and exchanges it for the used buffer in `chunk`.
+    /// Waits for the next chunk and exchanges it for the used buffer in `chunk`. Lets other tasks run a few times before
+    /// it goes to sleep.
     ///
     /// # Cancel safety
     /// Dropped at an await, nothing was received, `chunk` is as it was, and a wake-up meant for this call goes to the
     /// next receiver (tests: `dropped_at_every_poll_loses_nothing`, `dropped_receiver_passes_the_wake_up_on`).
     pub async fn recv(&self, chunk: &mut P) -> Result<(), Closed> {
-        loop {
+        for _ in 0..YIELDS_BEFORE_SLEEP {
             match self.shared.try_recv(chunk) {
                 Ok(()) => return Ok(()),
                 Err(TryRecvError::Closed) => return Err(Closed),
-                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Empty) => yield_now().await,
             }
+        }
+        loop {
             listener!(self.shared.work => work);
-            // A chunk that came before the listener stood in line told nobody.
+            self.shared.is_hungry();
             match self.shared.try_recv(chunk) {
                 Ok(()) => return Ok(()),
                 Err(TryRecvError::Closed) => return Err(Closed),
@@ -202,6 +209,7 @@ impl<P: Chunk> EventReceiver<P> {
     pub fn recv_blocking(&self, chunk: &mut P) -> Result<(), Closed> {
         loop {
             listener!(self.shared.work => work);
+            self.shared.is_hungry();
             match self.shared.try_recv(chunk) {
                 Ok(()) => return Ok(()),
                 Err(TryRecvError::Closed) => return Err(Closed),

@@ -1,7 +1,8 @@
 //! The state both ends of an edge share.
 
 use core::mem;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, fence};
 
 use concurrent_queue::{ConcurrentQueue, PopError, PushError};
 use event_listener::{Event, IntoNotification};
@@ -44,6 +45,8 @@ pub(super) struct Shared<P> {
     full: ConcurrentQueue<P>,
     empty: ConcurrentQueue<P>,
     pub(super) work: Event,
+    /// A receiver may wait for work. A sender has to look for it only then: looking takes a lock.
+    hungry: AtomicBool,
     /// The queue of senders that `credits` speaks of.
     pub(super) room: Event,
     pub(super) overflow: Overflow,
@@ -70,6 +73,7 @@ impl<P: Chunk> Shared<P> {
             // more than fits is freed, which costs an allocation later and nothing else.
             empty: ConcurrentQueue::bounded(capacity as usize + 8),
             work: Event::new(),
+            hungry: AtomicBool::new(false),
             room: Event::new(),
             overflow,
             senders: AtomicUsize::new(1),
@@ -126,7 +130,7 @@ impl<P: Chunk> Shared<P> {
                 if let Ok(buffer) = self.empty.pop() {
                     *chunk = buffer;
                 }
-                self.work.notify(1.additional());
+                self.feed();
                 Ok(())
             }
             Err(PushError::Full(refused) | PushError::Closed(refused)) => {
@@ -135,6 +139,26 @@ impl<P: Chunk> Shared<P> {
                 Err(SendError::Closed)
             }
         }
+    }
+
+    /// Wakes a receiver for a chunk that was put, if one may wait.
+    fn feed(&self) {
+        // SeqCst: either this load sees the receiver's mark, or the receiver, which looks once more after its own fence
+        // in `is_hungry`, sees the chunk.
+        fence(SeqCst);
+        if self.hungry.load(Relaxed) && self.work.notify(1.additional().relaxed()) == 0 {
+            // Nobody is left to be woken. Who stood in line in between loses the mark and is woken in its stead, however
+            // many; who comes later marks itself after this, because the line has a lock.
+            self.hungry.store(false, Relaxed);
+            self.work.notify(usize::MAX);
+        }
+    }
+
+    /// Marks that a receiver stands in line for work; it then looks once more.
+    pub(super) fn is_hungry(&self) {
+        self.hungry.store(true, Relaxed);
+        // SeqCst: as in `feed`.
+        fence(SeqCst);
     }
 
     /// Gives a credit back, and wakes waiting senders if so many are free.

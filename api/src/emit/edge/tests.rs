@@ -18,6 +18,18 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// Polls a future until it waits for somebody to wake it; `false` if it ends before.
+fn sleeps<F: Future>(mut future: Pin<&mut F>, woken: &Arc<Count>) -> bool {
+    let waker = Waker::from(Arc::clone(woken));
+    loop {
+        let before = woken.0.load(SeqCst);
+        let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+        if poll.is_ready() || woken.0.load(SeqCst) == before {
+            return poll.is_pending();
+        }
+    }
+}
+
 fn sent(sender: &EventSender<Numbers>, number: u32) -> Result<Sent, SendError> {
     sender.try_send(&mut vec![number])
 }
@@ -101,44 +113,57 @@ fn senders_are_refused_once_the_last_receiver_is_gone_and_keep_their_chunk() {
 
 #[test]
 fn closing_wakes_whoever_waits() {
+    let woken = Arc::new(Count::default());
     let (sender, receiver) = edge::<Numbers>(1, Overflow::Block);
     let mut chunk = Vec::new();
     let mut waiting = core::pin::pin!(receiver.recv(&mut chunk));
-    assert!(poll(waiting.as_mut()).is_pending());
+    assert!(sleeps(waiting.as_mut(), &woken));
+    let before = woken.0.load(SeqCst);
     sender.close();
+    assert_eq!(woken.0.load(SeqCst), before + 1);
     assert_eq!(poll(waiting), Poll::Ready(Err(Closed)));
 
     let (sender, receiver) = edge::<Numbers>(1, Overflow::Block);
     let _ = sent(&sender, 1);
     let mut chunk = vec![2];
     let mut waiting = core::pin::pin!(sender.send(&mut chunk));
-    assert!(poll(waiting.as_mut()).is_pending());
+    assert!(sleeps(waiting.as_mut(), &woken));
+    let before = woken.0.load(SeqCst);
     receiver.close();
+    assert_eq!(woken.0.load(SeqCst), before + 1);
     assert_eq!(poll(waiting), Poll::Ready(Err(SendError::Closed)));
 }
 
 #[test]
 fn dropped_at_every_poll_loses_nothing() {
-    let (sender, receiver) = edge::<Numbers>(1, Overflow::Block);
-    let _ = sent(&sender, 1);
-    let mut chunk = vec![2];
-    assert!(poll(core::pin::pin!(sender.send(&mut chunk))).is_pending());
-    assert_eq!(chunk, [2]);
-    assert_eq!(received(&receiver), Ok(vec![1]));
-    // The dropped send holds no place: the next one is served.
-    assert_eq!(
-        poll(core::pin::pin!(sender.send(&mut chunk))),
-        Poll::Ready(Ok(Sent::Delivered))
-    );
-    let mut buffer = Vec::new();
-    assert_eq!(
-        poll(core::pin::pin!(receiver.recv(&mut buffer))),
-        Poll::Ready(Ok(()))
-    );
-    assert_eq!(buffer, [2]);
-    assert!(poll(core::pin::pin!(receiver.recv(&mut buffer))).is_pending());
-    assert_eq!(sent(&sender, 3), Ok(Sent::Delivered));
-    assert_eq!(received(&receiver), Ok(vec![3]));
+    for polls in 1..12 {
+        let pending = |mut future: Pin<&mut dyn Future<Output = ()>>| {
+            for _ in 0..polls {
+                let mut cx = Context::from_waker(Waker::noop());
+                assert!(future.as_mut().poll(&mut cx).is_pending());
+            }
+        };
+        let (sender, receiver) = edge::<Numbers>(1, Overflow::Block);
+        let _ = sent(&sender, 1);
+        let mut chunk = vec![2];
+        pending(core::pin::pin!(async { _ = sender.send(&mut chunk).await }));
+        assert_eq!(chunk, [2]);
+        assert_eq!(received(&receiver), Ok(vec![1]));
+        // The dropped send holds no place: the next one is served.
+        assert_eq!(
+            poll(core::pin::pin!(sender.send(&mut chunk))),
+            Poll::Ready(Ok(Sent::Delivered))
+        );
+        let mut buffer = Vec::new();
+        assert_eq!(
+            poll(core::pin::pin!(receiver.recv(&mut buffer))),
+            Poll::Ready(Ok(()))
+        );
+        assert_eq!(buffer, [2]);
+        pending(core::pin::pin!(async { _ = receiver.recv(&mut buffer).await }));
+        assert_eq!(sent(&sender, 3), Ok(Sent::Delivered));
+        assert_eq!(received(&receiver), Ok(vec![3]));
+    }
 }
 
 #[test]
@@ -146,19 +171,14 @@ fn dropped_receiver_passes_the_wake_up_on() {
     let (sender, receiver) = edge::<Numbers>(4, Overflow::Block);
     let (mut first_chunk, mut second_chunk) = (Vec::new(), Vec::new());
     let woken = Arc::new(Count::default());
-    let waker = Waker::from(Arc::clone(&woken));
     let mut first = Box::pin(receiver.recv(&mut first_chunk));
     let mut second = Box::pin(receiver.recv(&mut second_chunk));
-    assert!(poll(first.as_mut()).is_pending());
-    assert!(
-        second
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending()
-    );
+    assert!(sleeps(first.as_mut(), &Arc::default()));
+    assert!(sleeps(second.as_mut(), &woken));
+    let before = woken.0.load(SeqCst);
     let _ = sent(&sender, 1);
     drop(first);
-    assert_eq!(woken.0.load(SeqCst), 1);
+    assert_eq!(woken.0.load(SeqCst), before + 1);
     assert_eq!(poll(second.as_mut()), Poll::Ready(Ok(())));
 }
 
