@@ -73,6 +73,28 @@ pub(crate) struct Shape {
     pub(crate) table: Option<Dialect>,
     /// Blank lines are no rows.
     pub(crate) skip_blank: bool,
+    /// The field that finds no column in this header.
+    pub(crate) missing: fn(&Header) -> Option<&'static str>,
+}
+
+impl Shape {
+    /// A line is a row.
+    pub(crate) fn lines(skip_blank: bool) -> Self {
+        Self {
+            table: None,
+            skip_blank,
+            missing: |_| None,
+        }
+    }
+
+    /// A record is a row, and the first names the columns.
+    pub(crate) const fn table(dialect: Dialect, missing: fn(&Header) -> Option<&'static str>) -> Self {
+        Self {
+            table: Some(dialect),
+            skip_blank: true,
+            missing,
+        }
+    }
 }
 
 /// A reader that is not open yet.
@@ -207,6 +229,14 @@ impl Blocks {
         };
         self.advance(record.len());
         let header = read_header(record, dialect).map_err(|fault| no_header(Some(fault)))?;
+        // Known before the first row, and also if there is none.
+        if let Some(missing) = (self.shape.missing)(&header) {
+            return Err(SourceError::WrongHeader {
+                name,
+                missing,
+                found: header.columns,
+            });
+        }
         self.input = Arc::new(Input { name, header });
         Ok(())
     }

@@ -257,6 +257,59 @@ fn what_cannot_be_read_says_so() {
 }
 
 #[test]
+fn a_wrong_header_is_an_error_also_where_no_row_follows() {
+    #[derive(Debug, Deserialize)]
+    enum Kind {
+        Small,
+        Large,
+    }
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "read, never looked at")]
+    struct Wide {
+        #[serde(alias = "label")]
+        name: String,
+        size: core::num::NonZeroU8,
+        kind: Kind,
+        share: f32,
+        note: Option<String>,
+        #[serde(default)]
+        extra: u8,
+        flag: bool,
+    }
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "read, never looked at")]
+    struct Addressed {
+        from: core::net::IpAddr,
+        size: u8,
+    }
+    let table = [
+        ("name,size,kind,share,flag", None),
+        ("flag,label,other,size,kind,share", None),
+        ("name,size,kind,share,note,extra", Some("flag")),
+        ("nam,size,kind,share,flag", Some("name")),
+        ("name,size,share,flag", Some("kind")),
+        ("a", Some("name")),
+    ];
+    for (header, expected) in table {
+        for rows in ["", "\n", "\n\n\n"] {
+            match (
+                read_all::<Wide, _>(text(&format!("{header}{rows}")).csv()),
+                expected,
+            ) {
+                (Ok(outcome), None) => assert!(outcome.items.is_empty()),
+                (Err(SourceError::WrongHeader { missing, .. }), Some(field)) => assert_eq!(missing, field),
+                (other, _) => panic!("{header}: {:?}", other.map(|_| ())),
+            }
+        }
+    }
+    // A type without fields needs no column, and a field that refuses made-up cells hides those after it.
+    assert!(read_all::<Vec<String>, _>(text("a,b").csv()).is_ok());
+    assert!(read_all::<Addressed, _>(text("from,other").csv()).is_ok());
+    assert!(read_all::<Addressed, _>(text("from,other\n::1,2\n").csv()).is_err());
+    assert!(read_all::<Addressed, _>(text("to,other").csv()).is_err());
+}
+
+#[test]
 fn files_follow_each_other_with_headers_of_their_own() {
     let directory = std::env::temp_dir().join(format!("sweet-async-source-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();

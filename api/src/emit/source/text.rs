@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use crate::emit::ChunkSize;
-use crate::emit::csv::{Borrowed, CsvDecoder, Dialect, Lent, Owned};
+use crate::emit::csv::{Borrowed, CsvDecoder, Dialect, Lent, Owned, missing_column};
 use crate::emit::source::block::{Blocks, Origin, Shape};
 use crate::emit::source::{EventSource, Items, JsonDecoder, LineDecoder, LineItem, SourceError};
 
@@ -68,7 +68,8 @@ impl Text {
 
     /// Each record is an item that serde reads; the first line names the columns.
     ///
-    /// Fields find their columns by name, once per file. Columns without a field are skipped. Quoted cells may hold
+    /// Fields find their columns by name, once per file. A column that the type needs and the header lacks is an error, also
+    /// where no row follows (unless a field before it is of a type that refuses made-up cells). Columns without a field are skipped. Quoted cells may hold
     /// delimiters, doubled quotes and line breaks.
     pub fn csv(self) -> Rows<Csv> {
         self.rows(Csv { delimiter: b',' })
@@ -126,13 +127,8 @@ impl<F> Rows<F> {
         }
     }
 
-    fn blocks(self, table: Option<Dialect>, skip_blank: bool) -> Result<Blocks, SourceError> {
-        Blocks::open(
-            self.origins,
-            Shape { table, skip_blank },
-            self.size,
-            self.longest_row,
-        )
+    fn blocks(self, shape: Shape) -> Result<Blocks, SourceError> {
+        Blocks::open(self.origins, shape, self.size, self.longest_row)
     }
 }
 
@@ -190,7 +186,7 @@ impl<T: LineItem> EventSource<T> for Rows<Lines> {
     type Decoder = LineDecoder<T>;
 
     fn open(self) -> Result<(Blocks, LineDecoder<T>), SourceError> {
-        Ok((self.blocks(None, false)?, LineDecoder(PhantomData)))
+        Ok((self.blocks(Shape::lines(false))?, LineDecoder(PhantomData)))
     }
 }
 
@@ -203,7 +199,10 @@ impl<T: DeserializeOwned + 'static> EventSource<T> for Rows<Csv> {
             delimiter: self.format.delimiter,
             quote: b'"',
         };
-        Ok((self.blocks(Some(dialect), true)?, CsvDecoder::new(dialect)))
+        Ok((
+            self.blocks(Shape::table(dialect, missing_column::<T>))?,
+            CsvDecoder::new(dialect),
+        ))
     }
 }
 
@@ -216,7 +215,10 @@ impl<T: Borrowed> EventSource<T> for Rows<CsvBorrowed> {
             delimiter: self.format.delimiter,
             quote: b'"',
         };
-        Ok((self.blocks(Some(dialect), true)?, CsvDecoder::new(dialect)))
+        Ok((
+            self.blocks(Shape::table(dialect, missing_column::<T::Of<'static>>))?,
+            CsvDecoder::new(dialect),
+        ))
     }
 }
 
@@ -225,7 +227,7 @@ impl<T: DeserializeOwned + 'static> EventSource<T> for Rows<JsonLines> {
     type Decoder = JsonDecoder<T>;
 
     fn open(self) -> Result<(Blocks, JsonDecoder<T>), SourceError> {
-        Ok((self.blocks(None, true)?, JsonDecoder(PhantomData)))
+        Ok((self.blocks(Shape::lines(true))?, JsonDecoder(PhantomData)))
     }
 }
 
