@@ -26,7 +26,8 @@ pub mod prelude {
     pub use crate::breaker::CircuitBreaker;
     #[doc(no_inline)]
     pub use crate::emit::{
-        Borrowed, CountUnits as _, Fold, LastEvent, Merge, Overflow, ReceiverStrategy, StreamingEvent,
+        Borrowed, CountUnits as _, EmittingTask, EmittingTaskBuilder, Fold, LastEvent, Merge, Overflow,
+        ReceiverStrategy, StreamingEvent,
     };
     #[doc(no_inline)]
     pub use crate::task::{All, Any, Cause, FirstError, Jitter, Retry, TaskError, Verdict};

@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod common;
+
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use common::{Numbers, Seed};
 use serde::Deserialize;
 use sweet_async_tokio::emit::{AtomicVectorClock, Causality, TickError, VectorClock};
 use sweet_async_tokio::emit::{EmitError, ItemError, SourceError, Stats};
@@ -598,6 +601,131 @@ fn cancelled_gracefully_at_any_moment_it_ends_with_a_final_event_or_never_begins
             }
         }
     });
+}
+
+/// Random pipelines, cancelled at random moments, or not at all: one final event at most, after all others, and with it
+/// just what the counts say; whoever looks at the counts finds them balanced, under every overflow policy.
+#[test]
+fn any_pipeline_cancelled_at_any_moment_ends_with_one_final_event_after_all_data() {
+    let seed = Seed::from_env("SWEET_EMIT_SEED");
+    let numbers = Mutex::new(Numbers::new(seed.0));
+    let ends = Mutex::new(BTreeMap::<&str, u32>::new());
+    on_both(|| async {
+        for _ in 0..150 {
+            let mut draw = numbers.lock().unwrap().clone();
+            let end = one_pipeline(&mut draw).await;
+            *ends.lock().unwrap().entry(end).or_default() += 1;
+            *numbers.lock().unwrap() = draw;
+        }
+    });
+    let ends = ends.into_inner().unwrap();
+    assert_eq!(ends.len(), 3, "{ends:?}");
+}
+
+/// What an observer and a receiver saw.
+#[derive(Default)]
+struct Seen {
+    items: u64,
+    failed: u64,
+    finals: Vec<Stats>,
+    after_final: u32,
+    unbalanced: u32,
+}
+
+async fn one_pipeline(draw: &mut Numbers) -> &'static str {
+    let overflows = [
+        Overflow::Block,
+        Overflow::Reject,
+        Overflow::DropNewest,
+        Overflow::DropOldest,
+        Overflow::KeepLatest,
+    ];
+    let overflow = *overflows.get(usize::try_from(draw.below(5)).unwrap()).unwrap();
+    let items = draw.below(30_000);
+    let chunk = u32::try_from(1 + draw.below(40)).unwrap();
+    let bad = 2 + draw.below(10);
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let (at_work, observing) = (Arc::clone(&seen), Arc::clone(&seen));
+    let running = AsyncTask::emits::<u64>()
+        .collect_into::<u64>()
+        .edge_capacity(usize::try_from(1 + draw.below(4)).unwrap())
+        .overflow(overflow)
+        .grace(60.seconds())
+        .sender(move |source| source.of(0..items).into_chunks(chunk.rows()))
+        .receiver(
+            ReceiverStrategy::parallel(usize::try_from(1 + draw.below(3)).unwrap()),
+            move |item, count| {
+                let mut seen = at_work.lock().unwrap();
+                seen.after_final += u32::from(!seen.finals.is_empty());
+                seen.items += 1;
+                if item % bad == 0 {
+                    return Err(item);
+                }
+                count.add(());
+                Ok(())
+            },
+        )
+        .on_event(move |event| {
+            let mut seen = observing.lock().unwrap();
+            seen.after_final += u32::from(!seen.finals.is_empty());
+            let stats = match event {
+                StreamingEvent::Error(_) => {
+                    seen.failed += 1;
+                    return;
+                }
+                StreamingEvent::Final(stats) => {
+                    seen.finals.push(*stats);
+                    *stats
+                }
+                StreamingEvent::Continue(stats) | StreamingEvent::Cancelled(stats) => *stats,
+                _ => return,
+            };
+            seen.unbalanced += u32::from(!balanced(stats));
+        })
+        .run();
+    let live = running.live_stats();
+    let level = match draw.below(4) {
+        0 => Some(Level::Graceful),
+        1 => Some(Level::Kill),
+        2 => Some(Level::KillHard),
+        _ => None,
+    };
+    let longest = 1 << draw.below(6);
+    for _ in 0..draw.below(longest) {
+        tokio::task::yield_now().await;
+        assert!(balanced(live.read()), "{overflow:?}");
+    }
+    if let Some(level) = level {
+        // Refused if the pipeline has ended: then it has a final event.
+        let _ = running.cancel(level);
+    }
+    let ended = running.await;
+    let seen = seen.lock().unwrap();
+    assert_eq!(
+        (seen.after_final, seen.unbalanced),
+        (0, 0),
+        "{overflow:?} {level:?}"
+    );
+    match ended {
+        Ok(last) => {
+            let stats = last.stats();
+            assert_eq!(seen.finals, [stats], "{overflow:?} {level:?}");
+            assert_eq!(
+                (stats.out, stats.failed, stats.out + stats.failed),
+                (*last.collected(), seen.failed, seen.items)
+            );
+            assert!(balanced(stats) && stats.in_flight == 0);
+            assert!(last.is_partial() || stats.taken_in == items);
+            if last.is_partial() { "partial" } else { "whole" }
+        }
+        Err(error) => {
+            assert!(error.is_cancelled() && level.is_some(), "{error}");
+            assert!(seen.finals.len() <= 1 && balanced(live.read()));
+            // Told to stop gracefully, only one that never began has no final event.
+            assert!(level != Some(Level::Graceful) || live.read() == Stats::default());
+            "cancelled"
+        }
+    }
 }
 
 /// The same pipeline with and without a breaker: without one, each item reaches the closure.

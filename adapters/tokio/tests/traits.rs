@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sweet_async_tokio::emit::{EmitError, ItemError};
 use sweet_async_tokio::prelude::*;
 use sweet_async_tokio::task;
 
@@ -94,4 +95,59 @@ async fn the_rules_of_a_house_hold_for_pipelines_too() {
         .run();
     assert_eq!((emission.name(), emission.priority()), ("house", Priority::High));
     assert_eq!(emission.await.unwrap().into_collected().len(), 10);
+}
+
+/// Stops a pipeline early, whatever it collects.
+async fn early<P: EmittingTask>(pipeline: P) -> (Option<bool>, bool) {
+    assert!(!pipeline.is_complete());
+    assert!(stop(&pipeline, Level::Graceful));
+    let before = pipeline.stats();
+    let partial = pipeline.await_final_event(|last| last.is_partial()).await.ok();
+    (partial, before.taken_in == before.out + before.in_flight)
+}
+
+fn strict<B: EmittingTaskBuilder>(builder: B) -> B {
+    builder
+        .edge_capacity(1)
+        .overflow(Overflow::Block)
+        .keep_errors(1)
+        .stop_on_error()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_function_serves_all_pipelines() {
+    let endless = || by_the_house(AsyncTask::emits::<u64>());
+    let counting = endless()
+        .collect_into::<u64>()
+        .sender(|source| source.of(0..).into_chunks(5.rows()))
+        .receiver(ReceiverStrategy::serial(), |_, count| count.add(()))
+        .run();
+    let listing = endless()
+        .collect_into::<Vec<u64>>()
+        .sender(|source| source.of(0..).into_chunks(7.rows()))
+        .receiver(ReceiverStrategy::parallel(2), |item, list| list.add(item))
+        .run();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(line(&counting).starts_with("house high running"));
+    assert_eq!(relatives(&listing), (false, 3, 3));
+    assert_eq!(early(counting).await, (Some(true), true));
+    assert_eq!(early(listing).await, (Some(true), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rules_of_a_house_are_those_of_the_pipeline() {
+    let failed = strict(AsyncTask::emits::<u64>())
+        .sender(|source| source.of(0..10).into_chunks(5.rows()))
+        .receiver(ReceiverStrategy::serial(), |item, _| {
+            if item == 3 { Err(item) } else { Ok(()) }
+        })
+        .run()
+        .await
+        .unwrap_err();
+    let Some(EmitError::Item(ItemError::Receiver(item))) = failed.failure() else {
+        panic!("{failed}");
+    };
+    assert_eq!(*item, 3);
 }

@@ -36,6 +36,7 @@ mod pipeline;
 mod receiver;
 mod sender;
 pub mod source;
+mod traits;
 mod yielding;
 
 pub use chunk::{Chunk, ChunkSize, CountUnits};
@@ -49,3 +50,4 @@ pub use receiver::{ReceiverAnswer, ReceiverStrategy, Shard};
 pub use source::{EventSource, RowError, RowFault, Source, SourceError};
 #[doc(no_inline)]
 pub use sweet_async_core::vector_clock::{AtomicVectorClock, Causality, TickError, VectorClock};
+pub use traits::{EmittingTask, EmittingTaskBuilder};

@@ -16,7 +16,7 @@ use super::handle::Task;
 use super::header::TaskRecord;
 use super::view::{AlreadyEnded, Request, TaskRef};
 use super::{Name, TaskId};
-use crate::emit::EmitBuilder;
+use crate::emit::{Emission, EmitBuilder};
 use crate::{Moment, Runtime};
 
 /// Has an identity and a name.
@@ -247,6 +247,7 @@ macro_rules! by_record {
 by_record!([] TaskRef);
 by_record!([R: Runtime] Context<R>);
 by_record!([R: Runtime, T: Send + 'static, E: Send + Sync + 'static] Task<R, T, E>);
+by_record!([R: Runtime, C: Send + 'static, E: Send + Sync + 'static, S: Send + 'static] Emission<R, C, E, S>);
 
 /// The record behind whatever dereferences to it.
 const fn record(task: &TaskRecord) -> &TaskRecord {
