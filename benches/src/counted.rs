@@ -27,7 +27,7 @@ pub(crate) struct Which<'a> {
     pub(crate) times: u64,
 }
 
-/// Does in a child process what [`Which`] names: once to warm up, once for the count.
+/// Does in a child process what its arguments name: once to warm up, once for the count.
 pub fn child(groups: &[Group], arguments: &[String]) {
     let [group, figure, contestant, times] = arguments else {
         return;
