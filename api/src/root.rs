@@ -1,19 +1,29 @@
 //! The scope of the tasks that have no parent.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use sweet_async_core::group::{Close, Group};
+use crossbeam_utils::CachePadded;
 
 use crate::task::Rejection;
 
 /// The scope of the tasks of one runtime that have no parent task: how many live, and how many threads were abandoned.
 ///
-/// An adapter owns one and hands it out through [`Runtime::root`](crate::Runtime::root). Counting is two atomic
-/// operations a task; nothing is locked.
+/// An adapter owns one and hands it out through [`Runtime::root`](crate::Runtime::root). Nothing is locked, and threads do
+/// not share what they write: each counts who enters and who leaves in a cell of its own, so that starting and ending a
+/// task costs one uncontended atomic operation each, however many threads do so.
 #[derive(Debug)]
 pub struct Root {
-    group: Group,
+    cells: [CachePadded<Comings>; CELLS],
+    closed: AtomicBool,
     abandoned: AtomicUsize,
+}
+
+/// Who came and who went, as seen by some of the threads. Both only grow.
+#[derive(Debug)]
+struct Comings {
+    entered: AtomicU64,
+    left: AtomicU64,
 }
 
 impl Root {
@@ -21,15 +31,33 @@ impl Root {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            group: Group::new(),
+            cells: [const {
+                CachePadded::new(Comings {
+                    entered: AtomicU64::new(0),
+                    left: AtomicU64::new(0),
+                })
+            }; CELLS],
+            closed: AtomicBool::new(false),
             abandoned: AtomicUsize::new(0),
         }
     }
 
-    /// How many tasks without a parent live now.
+    /// How many tasks without a parent live now. Zero only if there was a moment, during the call, when none lived.
     #[must_use]
-    pub fn live(&self) -> u32 {
-        self.group.live()
+    pub fn live(&self) -> u64 {
+        // Those who left are counted first: whoever left had entered before, so the difference is never too small, and
+        // zero means that all who had entered by the second sum had left by the first. SeqCst: see `enter`.
+        let left: u64 = self
+            .cells
+            .iter()
+            .map(|cell| cell.left.load(Ordering::SeqCst))
+            .sum();
+        let entered: u64 = self
+            .cells
+            .iter()
+            .map(|cell| cell.entered.load(Ordering::SeqCst))
+            .sum();
+        entered.saturating_sub(left)
     }
 
     /// How many blocking closures run on although their task is over.
@@ -44,26 +72,49 @@ impl Root {
 
     /// Admits no further task. Those that live are not touched.
     ///
-    /// Returns whether the scope was open.
+    /// Returns whether the scope was open. Whoever closes it and then finds nobody [`live`](Self::live) is the last.
     pub fn close(&self) -> bool {
-        !matches!(self.group.close(), Close::Already)
+        !self.closed.swap(true, Ordering::SeqCst)
     }
 
     /// Whether further tasks are refused.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.group.is_closed()
+        self.closed.load(Ordering::SeqCst)
     }
 
     #[inline]
     pub(crate) fn enter(&self) -> Result<(), Rejection> {
-        Ok(self.group.try_enter()?)
+        // SeqCst: one who enters counts itself, then looks whether the scope is closed; one who closes it marks it, then
+        // counts. One of the two sees the other, so nobody lives in a closed scope uncounted.
+        self.cell().entered.fetch_add(1, Ordering::SeqCst);
+        if self.closed.load(Ordering::SeqCst) {
+            self.leave();
+            return Err(Rejection::ScopeClosed);
+        }
+        Ok(())
     }
 
     #[inline]
     pub(crate) fn leave(&self) {
-        // Nobody waits on a root; whoever drains one polls `live`.
-        let _ = self.group.leave();
+        // What the task wrote belongs to whoever finds that it has left; SeqCst includes the Release that this needs.
+        self.cell().left.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The cell of this thread.
+    #[inline]
+    fn cell(&self) -> &Comings {
+        let number = THREAD.with(|number| {
+            let known = number.get();
+            if known == usize::MAX {
+                first_number(number)
+            } else {
+                known
+            }
+        });
+        // The number is below the number of cells; the modulo keeps that visible.
+        let [first, ..] = &self.cells;
+        self.cells.get(number % CELLS).unwrap_or(first)
     }
 
     pub(crate) fn abandon(&self) {
@@ -78,5 +129,67 @@ impl Root {
 impl Default for Root {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Gives the next number to a thread that has none.
+#[cold]
+fn first_number(number: &Cell<usize>) -> usize {
+    // Relaxed: any spread of the threads over the cells is right.
+    let given = NEXT.fetch_add(1, Ordering::Relaxed) % CELLS;
+    number.set(given);
+    given
+}
+
+/// How many cells there are. With more threads than that, some share one.
+const CELLS: usize = 16;
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+std::thread_local! {
+    /// Which cell this thread counts in.
+    static THREAD: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Root;
+    use crate::task::Rejection;
+
+    #[test]
+    fn a_closed_root_refuses_and_counts_nobody() {
+        let root = Root::new();
+        assert_eq!(root.enter(), Ok(()));
+        assert!(root.close());
+        assert!(!root.close());
+        assert_eq!(root.enter(), Err(Rejection::ScopeClosed));
+        assert_eq!(root.live(), 1);
+        root.leave();
+        assert_eq!(root.live(), 0);
+    }
+
+    /// Entered on one thread and left on another, by many at once: the sum is right and never too small.
+    #[test]
+    fn whoever_enters_here_may_leave_elsewhere() {
+        let root = Root::new();
+        let (to_leave, those_who_leave) = std::sync::mpsc::sync_channel(64);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                let to_leave = to_leave.clone();
+                scope.spawn(|| {
+                    let to_leave = to_leave;
+                    for _ in 0..10_000 {
+                        assert_eq!(root.enter(), Ok(()));
+                        to_leave.send(()).unwrap();
+                    }
+                });
+            }
+            drop(to_leave);
+            for () in those_who_leave {
+                assert!(root.live() > 0);
+                root.leave();
+            }
+        });
+        assert_eq!(root.live(), 0);
     }
 }

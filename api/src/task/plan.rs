@@ -47,6 +47,9 @@ pub(crate) trait Plan<R: Runtime, T, E> {
         None
     }
 
+    /// Whether anything is left that could be begun.
+    fn is_left(&self) -> bool;
+
     /// Drops what is left of the work: nothing will be begun again.
     fn clear(&mut self);
 
@@ -63,6 +66,9 @@ pub trait Rescue<T, E> {
 
     /// Begins the fallback, or hands the error back if there is none.
     fn rescue(&mut self, error: TaskError<E>) -> Result<Begun<Self::Future, E>, TaskError<E>>;
+
+    /// Whether there is a fallback that has not begun.
+    fn is_left(&self) -> bool;
 
     /// Drops a fallback that was not needed.
     fn clear(&mut self);
@@ -181,6 +187,11 @@ where
     }
 
     #[inline]
+    fn is_left(&self) -> bool {
+        self.work.is_some()
+    }
+
+    #[inline]
     fn clear(&mut self) {
         self.work = None;
     }
@@ -200,6 +211,11 @@ where
         Some(Lift {
             future: self.work.as_mut()?.call_again(context).into_async_result(),
         })
+    }
+
+    #[inline]
+    fn is_left(&self) -> bool {
+        self.work.is_some()
     }
 
     fn clear(&mut self) {
@@ -257,6 +273,11 @@ where
         })
     }
 
+    #[inline]
+    fn is_left(&self) -> bool {
+        self.work.is_some()
+    }
+
     fn clear(&mut self) {
         self.work = None;
     }
@@ -275,6 +296,11 @@ where
         Some(work(context()))
     }
 
+    #[inline]
+    fn is_left(&self) -> bool {
+        self.work.is_some()
+    }
+
     fn clear(&mut self) {
         self.work = None;
     }
@@ -285,6 +311,11 @@ impl<T, E> Rescue<T, E> for NoFallback {
 
     fn rescue(&mut self, error: TaskError<E>) -> Result<Begun<Self::Future, E>, TaskError<E>> {
         Err(error)
+    }
+
+    #[inline]
+    fn is_left(&self) -> bool {
+        false
     }
 
     #[inline]
@@ -306,6 +337,11 @@ where
         let given = Arc::clone(&error);
         let begun = catch_unwind(AssertUnwindSafe(|| work(given).into_async_result()));
         Ok((begun, error))
+    }
+
+    #[inline]
+    fn is_left(&self) -> bool {
+        self.work.is_some()
     }
 
     fn clear(&mut self) {

@@ -100,12 +100,9 @@ where
     /// Ends the lifecycle; a cancellation that came first turns the result.
     #[inline]
     fn finish(&mut self, result: Result<T, TaskError<E>>) -> Result<T, TaskError<E>> {
-        // What the work and the fallback captured goes with them.
-        let (plan, rescue) = (&mut *self.plan, &mut *self.rescue);
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            let _ = catch_unwind(AssertUnwindSafe(|| plan.clear()));
-            rescue.clear();
-        }));
+        if self.plan.is_left() || self.rescue.is_left() {
+            self.clear();
+        }
         self.header().set_ended(self.runtime.now());
         let end = match &result {
             Ok(_) => End::Completed,
@@ -115,6 +112,14 @@ where
             Ok(()) => result,
             Err(refused) => self.overruled(refused, end, result),
         }
+    }
+
+    /// What the work and the fallback captured goes with them.
+    #[cold]
+    fn clear(&mut self) {
+        let (plan, rescue) = (&mut *self.plan, &mut *self.rescue);
+        let _ = catch_unwind(AssertUnwindSafe(|| plan.clear()));
+        let _ = catch_unwind(AssertUnwindSafe(|| rescue.clear()));
     }
 
     /// The lifecycle refused this end.
