@@ -25,8 +25,13 @@ pub(crate) fn instant(at: Moment) -> Instant {
     later(Instant::now(), at.since(now()))
 }
 
+/// Lies before the clock of any runtime can have been stopped; otherwise one that was paused before somebody first asked would stand
+/// before the start.
 #[cfg(feature = "test-util")]
-static START: LazyLock<Instant> = LazyLock::new(|| Instant::from_std(std::time::Instant::now()));
+static START: LazyLock<Instant> = LazyLock::new(|| {
+    let now = Instant::from_std(std::time::Instant::now());
+    now.checked_sub(Duration::from_hours(1)).unwrap_or(now)
+});
 
 /// Reads Tokio's clock, which stands still while it is paused.
 #[cfg(feature = "test-util")]
