@@ -25,8 +25,8 @@ pub(crate) fn instant(at: Moment) -> Instant {
     later(Instant::now(), at.since(now()))
 }
 
-/// Lies before the clock of any runtime can have been stopped; otherwise one that was paused before somebody first asked would stand
-/// before the start.
+/// Lies before any runtime can have stopped its clock: one that was paused before somebody first asked for the time would
+/// stand before the start.
 #[cfg(feature = "test-util")]
 static START: LazyLock<Instant> = LazyLock::new(|| {
     let now = Instant::from_std(std::time::Instant::now());
