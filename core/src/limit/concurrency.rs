@@ -267,14 +267,14 @@ impl<P: Policy> ConcurrencyLimit<P> {
         let mut quiet = self.quiet.load(Relaxed);
         let [first, second, third] = &self.memory;
         let mut state = State {
-            // ORDERING: Relaxed. As above.
+            // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
             limit: self.estimate.load(Relaxed),
             memory: [
-                // ORDERING: Relaxed. As above.
+                // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
                 first.load(Relaxed),
-                // ORDERING: Relaxed. As above.
+                // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
                 second.load(Relaxed),
-                // ORDERING: Relaxed. As above.
+                // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
                 third.load(Relaxed),
             ],
         };
@@ -290,12 +290,12 @@ impl<P: Policy> ConcurrencyLimit<P> {
             };
             limit
         };
-        // ORDERING: Relaxed. As above.
+        // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
         self.quiet.store(quiet, Relaxed);
-        // ORDERING: Relaxed. As above.
+        // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
         self.estimate.store(state.limit, Relaxed);
         for (word, value) in self.memory.iter().zip(state.memory) {
-            // ORDERING: Relaxed. As above.
+            // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
             word.store(value, Relaxed);
         }
         limit.clamp(self.bounds.min, self.bounds.max)

@@ -93,7 +93,7 @@ impl<const W: usize, const S: usize> LastCalls<W, S> {
         let bit = if set { 1 << (slot.fill() - 1) } else { 0 };
         // ORDERING: Acquire. If the word belongs to a later block already, the cursor read below is at least as far. No
         // model notices a weaker one, because loom remembers too few stores of the cursor; the branch that depends on it
-        // is shown by `breaker::stale_mark_is_dropped`.
+        // is shown. Model: `breaker::stale_mark_is_dropped`.
         let mut current = Mark(word.load(Acquire));
         loop {
             let next = if current.block() == slot.block() {
@@ -194,9 +194,11 @@ impl<const W: usize, const S: usize> Counting for LastCalls<W, S> {
 
     fn forget(&self, generation: u32) {
         // ORDERING: Relaxed. Only a value that is left from 2,048 generations ago is of interest, and it is exchanged.
+        // Model: `breaker::calls_are_counted_exactly`.
         let mut current = Cursor(self.cursor.load(Relaxed));
         while current.generation() == generation && current.calls() > 0 {
             // ORDERING: AcqRel; Relaxed on failure, which only tries again. As in `take`, whose step this is.
+            // Model: `breaker::calls_are_counted_exactly`.
             match self.cursor.compare_exchange_weak(
                 current.0,
                 current.emptied(Self::BLOCKS).0,
@@ -226,6 +228,7 @@ impl<const W: usize, const S: usize> Counting for LastCalls<W, S> {
             .chain(&self.slow)
         {
             // ORDERING: Relaxed. A copy of words that go on changing; a mark more or less is within what a copy promises.
+            // Model: `breaker::calls_are_counted_exactly`.
             put(word.load(Relaxed));
         }
     }

@@ -149,9 +149,10 @@ impl<const B: usize, const S: usize> LastTime<B, S> {
     /// Takes the count out of a bucket, unless the head has left.
     fn empty(&self, word: &AtomicU32, head: Head) {
         // ORDERING: Acquire. As in `add`: the head that is read below is at least as new as the bucket.
+        // Model: `breaker::buckets_are_counted_exactly`.
         let mut current = Bucket(word.load(Acquire));
         while current.count() > 0 && self.head() == head {
-            // ORDERING: AcqRel; Acquire on failure. As in `add`.
+            // ORDERING: AcqRel; Acquire on failure. As in `add`. Model: `breaker::buckets_are_counted_exactly`.
             match word.compare_exchange_weak(current.0, current.0 & !Bucket::COUNT, AcqRel, Acquire) {
                 Ok(_) => return,
                 Err(seen) => current = Bucket(seen),
