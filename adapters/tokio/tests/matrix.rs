@@ -177,6 +177,8 @@ async fn scene(place: Place) -> Scene {
                     .run(move |cx: Context| async move {
                         arrived.notify_one();
                         cx.cancelled().await;
+                        // A kill may come in the middle of this poll; it ends the work before the next.
+                        yield_now().await;
                         child.store(true, Ordering::Relaxed);
                     })
                     .detach();
