@@ -13,6 +13,11 @@ use crate::{Moment, Root};
 pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     /// The timer future of this executor.
     type Sleep: Sleep + Send;
+    /// The executor's own end of a spawned future, or `()`.
+    ///
+    /// The engine asks it nothing. It keeps it as long as the task's handle, so that an executor that allocates a future
+    /// can free it on the thread that spawned it; dropping it must let the future run on.
+    type Spawned: Send + Sync + Unpin;
     /// The scope of this executor's tasks that have no parent.
     fn root(&self) -> &Root;
 
@@ -22,13 +27,13 @@ pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     /// A timer that fires at `at`, or at once if `at` has passed.
     fn sleep_until(&self, at: Moment) -> Self::Sleep;
 
-    /// Starts `future` on the executor and forgets it: the engine carries results and panics by itself.
+    /// Starts `future` on the executor. The engine carries results and panics by itself.
     ///
     /// An executor that is shutting down may take the future and drop it unpolled; the engine notices.
     ///
     /// # Errors
     /// [`Refused`] hands the future back when there is no executor to run it.
-    fn spawn<F>(&self, future: F) -> Result<(), Refused<F>>
+    fn spawn<F>(&self, future: F) -> Result<Self::Spawned, Refused<F>>
     where
         F: Future<Output = ()> + Send + 'static;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pin_project_lite::pin_project;
 use sweet_async_api::{Moment, Refused, Root, Runtime};
 use tokio::runtime::Handle;
-use tokio::task::try_id;
+use tokio::task::{JoinHandle, try_id};
 
 use crate::clock;
 
@@ -48,6 +48,7 @@ impl Tokio {
 
 impl Runtime for Tokio {
     type Sleep = Sleep;
+    type Spawned = JoinHandle<()>;
 
     #[inline]
     fn root(&self) -> &Root {
@@ -66,20 +67,19 @@ impl Runtime for Tokio {
     }
 
     #[inline]
-    fn spawn<F>(&self, future: F) -> Result<(), Refused<F>>
+    fn spawn<F>(&self, future: F) -> Result<JoinHandle<()>, Refused<F>>
     where
         F: Future<Output = ()> + Send + 'static,
     {
         // Inside a task a runtime is current for certain, and `tokio::spawn` finds it without cloning its handle.
-        let _detached = match &self.chosen {
+        Ok(match &self.chosen {
             Some(chosen) => chosen.handle.spawn(future),
             None if try_id().is_some() => tokio::spawn(future),
             None => match Handle::try_current() {
                 Ok(handle) => handle.spawn(future),
                 Err(_) => return Err(Refused(future)),
             },
-        };
-        Ok(())
+        })
     }
 
     fn spawn_blocking<F>(&self, work: F) -> Result<(), Refused<F>>

@@ -424,8 +424,8 @@ where
     }
     let driver = Driver::new(Arc::clone(&record), runtime.clone(), plan, rescue, breaker);
     // A driver that is handed back, or dropped before it was polled, rejects the task and leaves the scope.
-    drop(runtime.spawn(driver));
-    Task::new(record, runtime, cancel_on_drop)
+    let spawned = runtime.spawn(driver).ok();
+    Task::new(record, runtime, spawned, cancel_on_drop)
 }
 
 /// A task that was refused at the door.
@@ -441,7 +441,7 @@ where
     record
         .slot
         .put(Err(record.header().error(Cause::Rejected(rejection))));
-    Task::new(record, runtime, None)
+    Task::new(record, runtime, None, None)
 }
 
 impl<R: Clone, T, E, P: Clone, B: Clone> Clone for TaskBuilder<R, T, E, P, B> {

@@ -33,6 +33,8 @@ use crate::Runtime;
 pub struct Task<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> {
     record: Arc<TaskRecord<Slot<T, E>>>,
     runtime: R,
+    // Dropped after the result was taken: see `Runtime::Spawned`.
+    _spawned: Option<R::Spawned>,
     taken: bool,
     cancel_on_drop: Option<Level>,
 }
@@ -42,11 +44,13 @@ impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Task<R, T, E> {
     pub(super) const fn new(
         record: Arc<TaskRecord<Slot<T, E>>>,
         runtime: R,
+        spawned: Option<R::Spawned>,
         cancel_on_drop: Option<Level>,
     ) -> Self {
         Self {
             record,
             runtime,
+            _spawned: spawned,
             taken: false,
             cancel_on_drop,
         }

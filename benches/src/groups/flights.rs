@@ -94,6 +94,7 @@ fn contest(name: &'static str, path: &'static Path, rows: u64, workers: usize, m
             "AsyncTask::emits, rows that borrow",
             move |_| Meter::measure(|| runtime.block_on(borrowed(path, workers))),
         ))
+        .goal(Goal::Times(most, CSV_SERDE))
         .with(Contestant::ours("AsyncTask::emits, rows that own", move |_| {
             Meter::measure(|| same.block_on(owned(path, workers)))
         }))
