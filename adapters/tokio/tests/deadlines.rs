@@ -30,6 +30,36 @@ async fn a_child_that_ends_at_its_parents_deadline_names_the_parent() {
     parent.await.unwrap();
 }
 
+/// Its parent is at work: both come to the deadline at once, and whoever is first, the child's end speaks of the deadline.
+#[tokio::test(start_paused = true)]
+async fn a_child_of_a_parent_that_times_out_learns_that_it_was_the_deadline() {
+    for seconds in [1, 60] {
+        let (give, given) = oneshot::channel();
+        let parent = AsyncTask::to::<()>()
+            .timeout(2.seconds())
+            .run(move |cx: Context| async move {
+                let builder = AsyncTask::to::<()>();
+                let builder = if seconds == 60 {
+                    builder.timeout(60.seconds())
+                } else {
+                    builder
+                };
+                drop(give.send(cx.spawn_child(builder, pending::<()>)));
+                pending::<()>().await;
+            });
+        let child = given.await.unwrap();
+        match child.await.unwrap_err().cause() {
+            Cause::TimedOut(timed_out) => assert_eq!(timed_out.limit, Limit::Inherited),
+            Cause::Cancelled { cancellation, .. } => {
+                assert_eq!(cancellation.reason, sweet_async_api::Reason::Deadline);
+                assert_eq!(cancellation.by, Some(parent.id()));
+            }
+            other => panic!("{other}"),
+        }
+        assert!(parent.await.unwrap_err().is_timed_out());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_link_of_a_chain_ends_at_the_deadline_of_the_first() {
     let first = AsyncTask::to::<()>().timeout(5.seconds()).run(|| async {

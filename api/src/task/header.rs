@@ -86,11 +86,11 @@ pub(crate) struct Children {
     pub(crate) left: Event,
 }
 
-/// The live children, and at what level whoever is entered now is told to stop.
+/// The live children, and at what level and why whoever is entered now is told to stop.
 #[derive(Default)]
 struct Live {
     nodes: Slab<Node>,
-    condemned: Option<Level>,
+    condemned: Option<(Level, Reason)>,
 }
 
 impl Header {
@@ -252,11 +252,11 @@ impl Header {
     }
 
     /// Cancels everybody below this task because it ends, and whoever had entered but was not listed yet.
-    pub(crate) fn condemn_children(&self, level: Level) {
+    pub(crate) fn condemn_children(&self, level: Level, reason: Reason) {
         if let Some(extra) = self.extra_if_any() {
-            extra.children.live().condemned = Some(level);
+            extra.children.live().condemned = Some((level, reason));
         }
-        self.cancel_children(level, Reason::Parent);
+        self.cancel_children(level, reason);
     }
 
     /// Takes a child in: counted, listed, and cancelled at once if this task is.
@@ -280,8 +280,18 @@ impl Header {
         // The level is read after the child is listed, and a canceller lists after it raised the level: one of the two
         // sees the other, so no child escapes. The fence is for a canceller that finds no extra part; see `tell`.
         fence(Ordering::SeqCst);
-        if let Some(level) = self.lifecycle.snapshot().level().max(condemned) {
-            let _ = child.tell(level, Reason::Parent, Some(self.id));
+        let told = self
+            .lifecycle
+            .snapshot()
+            .level()
+            .map(|level| (level, Reason::Parent));
+        let told = if condemned.map(|(level, _)| level) >= told.map(|(level, _)| level) {
+            condemned
+        } else {
+            told
+        };
+        if let Some((level, reason)) = told {
+            let _ = child.tell(level, reason, Some(self.id));
         }
         Ok(())
     }

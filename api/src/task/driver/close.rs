@@ -51,15 +51,19 @@ where
     #[cold]
     fn end_in_company(&mut self, result: Result<T, TaskError<E>>) {
         *self.phase = Phase::Closing;
-        let failed = result.is_err();
+        let failed = result.as_ref().err().map(|error| match error.cause() {
+            Cause::TimedOut(_) => Reason::Deadline,
+            _ => Reason::Parent,
+        });
         self.rest.get_or_insert_default().result = Some(result);
         if let Some(extra) = self.header().extra_if_any() {
             // The driver itself looks whether the scope is empty; it needs no telling.
             let _ = extra.children.group.close();
-            if failed {
+            if let Some(reason) = failed {
                 // Not less than what the task itself was told: whoever told it may still be on the way down.
                 let level = self.header().lifecycle.snapshot().level();
-                self.header().condemn_children(level.unwrap_or(Level::Graceful));
+                self.header()
+                    .condemn_children(level.unwrap_or(Level::Graceful), reason);
             }
         }
     }
@@ -225,7 +229,7 @@ where
         };
         if let Some(extra) = self.header().extra_or_seal() {
             let _ = extra.children.group.close();
-            self.header().condemn_children(Level::KillHard);
+            self.header().condemn_children(Level::KillHard, Reason::Parent);
             extra.give_up_callbacks();
         }
         self.leave(result);
