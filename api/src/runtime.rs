@@ -4,6 +4,7 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 
+use crate::task::TaskRef;
 use crate::{Moment, Root};
 
 /// The effects the engine needs from an executor.
@@ -45,6 +46,32 @@ pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     fn spawn_blocking<F>(&self, work: F) -> Result<(), Refused<F>>
     where
         F: FnOnce() + Send + 'static;
+
+    /// Starts `future`, which carries a task. An executor that shows its tasks, or orders them, asks `task` who it is; the
+    /// others leave this method as it is.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    #[inline]
+    fn spawn_task<F>(&self, future: F, task: impl FnOnce() -> TaskRef) -> Result<Self::Spawned, Refused<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let _ = task;
+        self.spawn(future)
+    }
+
+    /// Where the caller's code is about to run or go on: before each poll of a task's work, where the engine catches
+    /// panics, and at each checkpoint. An executor for tests lets others run here, or panics on demand; the others leave
+    /// this method as it is.
+    #[inline]
+    fn about_to_run(&self) {}
+
+    /// A random number, all values equally likely. Jitter is made of it; an executor for tests gives what its seed says.
+    #[inline]
+    fn random(&self) -> u32 {
+        fastrand::u32(..)
+    }
 }
 
 /// A timer that can be moved, so that one timer serves a task's deadline, backoff and grace in turn.

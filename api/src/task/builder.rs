@@ -18,6 +18,7 @@ use super::header::{Header, Node, TaskRecord};
 use super::plan::{Blocking, BlockingResult, Fallback, NoFallback, Once, Plan, Repeated, Rescue};
 use super::retry::{Always, Classify, Retry};
 use super::slot::Slot;
+use super::view::TaskRef;
 use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
 use crate::breaker::CircuitBreaker;
 use crate::{Moment, Runtime};
@@ -424,7 +425,11 @@ where
     }
     let driver = Driver::new(Arc::clone(&record), runtime.clone(), plan, rescue, breaker);
     // A driver that is handed back, or dropped before it was polled, rejects the task and leaves the scope.
-    let spawned = runtime.spawn(driver).ok();
+    let spawned = runtime
+        .spawn_task(driver, || TaskRef {
+            node: Arc::clone(&record) as Node,
+        })
+        .ok();
     Task::new(record, runtime, spawned, cancel_on_drop)
 }
 

@@ -61,6 +61,7 @@ impl<R: Runtime> Context<R> {
     /// [`Stopped`] once the task was told to stop and no shielded section is open.
     #[inline]
     pub fn checkpoint(&self) -> Result<(), Stopped> {
+        self.runtime.about_to_run();
         if !self.is_cancelled() {
             return Ok(());
         }

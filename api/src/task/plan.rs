@@ -43,7 +43,7 @@ pub(crate) trait Plan<R: Runtime, T, E> {
     fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt>;
 
     /// After how long to try again, if at all.
-    fn again(&mut self, _cause: &Cause<E>, _spent: Duration) -> Option<Duration> {
+    fn again(&mut self, _runtime: &R, _cause: &Cause<E>, _spent: Duration) -> Option<Duration> {
         None
     }
 
@@ -222,10 +222,11 @@ where
         self.work = None;
     }
 
-    fn again(&mut self, cause: &Cause<E>, spent: Duration) -> Option<Duration> {
+    fn again(&mut self, runtime: &R, cause: &Cause<E>, spent: Duration) -> Option<Duration> {
+        let random = || runtime.random();
         let delay = self
             .retry
-            .next(&self.classify, cause, self.made, self.previous, spent)?;
+            .next(&self.classify, cause, self.made, self.previous, spent, random)?;
         self.previous = delay;
         Some(delay)
     }

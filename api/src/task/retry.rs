@@ -172,6 +172,7 @@ impl Retry {
         attempt: u32,
         previous: Duration,
         spent: Duration,
+        random: impl FnOnce() -> u32,
     ) -> Option<Duration> {
         let verdict = match cause {
             Cause::Failed(error) => classify.classify(error),
@@ -185,10 +186,9 @@ impl Retry {
         if verdict == Verdict::GiveUp {
             return None;
         }
-        let random = fastrand::u32(..);
         let due = self
             .backoff
-            .next(attempt, millis(previous), millis(spent), random)
+            .next(attempt, millis(previous), millis(spent), random())
             .ok()?;
         match verdict {
             Verdict::RetryAfter(wait) => {

@@ -243,7 +243,7 @@ where
     #[inline]
     fn work(&mut self, cx: &mut task::Context<'_>) -> Step<T, E> {
         match self.stage.as_mut().project() {
-            StageProjection::Attempt { work } => match catch_unwind(AssertUnwindSafe(|| work.poll(cx))) {
+            StageProjection::Attempt { work } => match poll_work(&*self.runtime, work, cx) {
                 Ok(Poll::Ready(Ok(value))) => {
                     self.record(Told::Succeeded);
                     self.drop_work();
@@ -260,7 +260,7 @@ where
             }
             StageProjection::Rescue { work, primary } => {
                 let primary = Arc::clone(primary);
-                match catch_unwind(AssertUnwindSafe(|| work.poll(cx))) {
+                match poll_work(&*self.runtime, work, cx) {
                     Ok(Poll::Pending) => Step::Park(self.header().inherited().0),
                     Ok(Poll::Ready(Ok(value))) => {
                         self.drop_work();
@@ -355,8 +355,8 @@ where
         }
         let now = self.runtime.now();
         let spent = now.since(self.header().started().unwrap_or(now));
-        let plan = &mut *self.plan;
-        match catch_unwind(AssertUnwindSafe(|| plan.again(&cause, spent))) {
+        let (plan, runtime) = (&mut *self.plan, &*self.runtime);
+        match catch_unwind(AssertUnwindSafe(|| plan.again(runtime, &cause, spent))) {
             Ok(Some(delay)) => {
                 let until = now + delay;
                 // A wait that would outlast the deadline is not begun: its end is known now.
@@ -464,6 +464,19 @@ where
             None => Cause::Taken,
         })
     }
+}
+
+/// One poll of the caller's code; what it panics with is its outcome.
+#[inline]
+fn poll_work<R: Runtime, F: Future>(
+    runtime: &R,
+    work: Pin<&mut F>,
+    cx: &mut task::Context<'_>,
+) -> std::thread::Result<Poll<F::Output>> {
+    catch_unwind(AssertUnwindSafe(|| {
+        runtime.about_to_run();
+        work.poll(cx)
+    }))
 }
 
 /// How an attempt went, for the breaker.
