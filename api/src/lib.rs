@@ -4,6 +4,8 @@
 extern crate alloc;
 
 pub mod breaker;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod emit;
 mod entry;
 mod moment;

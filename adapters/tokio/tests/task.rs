@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use sweet_async_tokio::prelude::*;
-use sweet_async_tokio::task::{CancellationResult, Invalid, Limit, Rejection};
+use sweet_async_tokio::task::{CancellationResult, Limit};
 use sweet_async_tokio::units::DurationUnits;
 
 /// Runs each test on a current-thread runtime with paused time.
@@ -27,41 +27,6 @@ macro_rules! virtual_time {
 }
 
 virtual_time! {
-    async fn every_form_of_work_yields_its_value() {
-        assert_eq!(AsyncTask::to::<u32>().run(|| 1).await.unwrap(), 1);
-        assert_eq!(AsyncTask::to::<u32>().run(|| Ok::<_, String>(2)).await.unwrap(), 2);
-        assert_eq!(AsyncTask::to::<u32>().run(|| async { 3 }).await.unwrap(), 3);
-        assert_eq!(AsyncTask::to::<u32>().run(|| async { Ok::<_, String>(4) }).await.unwrap(), 4);
-        assert_eq!(AsyncTask::to::<u32>().run(|_cx: Context| 5).await.unwrap(), 5);
-        assert_eq!(AsyncTask::to::<u32>().run(|cx: Context| async move { u32::from(cx.attempt()) }).await.unwrap(), 1);
-        assert_eq!(AsyncTask::to::<u32>().run_blocking(|| 6).await.unwrap(), 6);
-        assert_eq!(AsyncTask::to::<u32>().run_blocking(|| Ok::<_, String>(7)).await.unwrap(), 7);
-    }
-
-    async fn an_error_keeps_its_type_and_names_the_task() {
-        let error = AsyncTask::to::<()>().name("reader").run(|| async {
-            Err::<(), _>(std::io::Error::other("disk on fire"))
-        }).await.unwrap_err();
-        assert_eq!(error.failure().unwrap().kind(), std::io::ErrorKind::Other);
-        assert_eq!(error.name(), "reader");
-        assert_eq!(error.attempt(), 1);
-        let source = std::error::Error::source(&error).unwrap();
-        assert_eq!(source.to_string(), "disk on fire");
-        assert!(error.to_string().contains("reader"), "{error}");
-    }
-
-    async fn a_panic_becomes_an_error_with_its_payload() {
-        let error = AsyncTask::to::<()>().run(|| async { assert_eq!(1, 2, "boom {}", 7) }).await.unwrap_err();
-        let Cause::Panicked(panic) = error.into_cause() else { panic!("not a panic") };
-        assert!(panic.message().contains("boom 7"));
-        assert!(panic.into_payload().downcast::<String>().unwrap().contains("boom 7"));
-        // In the closure itself, and in blocking work.
-        let error = AsyncTask::to::<()>().run(|| -> () { panic!("early") }).await.unwrap_err();
-        assert!(error.is_panicked());
-        let error = AsyncTask::to::<()>().run_blocking(|| -> () { panic!("on a thread") }).await.unwrap_err();
-        assert!(error.is_panicked(), "{error}");
-    }
-
     async fn a_timeout_is_not_a_cancellation_and_names_its_deadline() {
         let task = AsyncTask::to::<()>().timeout(5.seconds()).run(std::future::pending::<()>);
         let error = task.await.unwrap_err();
@@ -71,38 +36,12 @@ virtual_time! {
         assert_eq!(Some(timed_out.deadline_of), error.task());
     }
 
-    async fn a_child_inherits_the_deadline_and_says_whose_it_was() {
-        let parent = AsyncTask::to::<TaskErrorOfChild>().timeout(2.seconds()).run(|cx: Context| async move {
-            let child = cx.spawn_child(AsyncTask::to::<()>().timeout(60.seconds()), std::future::pending::<()>);
-            assert_eq!(child.deadline(), cx.deadline());
-            child.await.unwrap_err()
-        });
-        let id = parent.id();
-        // Both end at the deadline; the child's error is lost with the parent, so it is asked from outside.
-        let error = parent.await.unwrap_err();
-        assert!(error.is_timed_out());
-        let child = AsyncTask::to::<()>().run(|| ());
-        assert_ne!(child.id(), id);
-        child.await.unwrap();
-    }
-
     async fn work_that_is_ready_at_its_deadline_counts() {
         let task = AsyncTask::to::<u32>().timeout(1.seconds()).run(|| async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             9
         });
         assert_eq!(task.await.unwrap(), 9);
-    }
-
-    async fn timestamps_are_exact_and_unset_ones_are_none() {
-        let task = AsyncTask::to::<()>().run(|| tokio::time::sleep(Duration::from_millis(250)));
-        assert_eq!((task.started_at(), task.ended_at()), (None, None));
-        let seen = task.task_ref();
-        tokio::time::advance(Duration::from_millis(100)).await;
-        task.await.unwrap();
-        let (created, started, ended) = (seen.created_at(), seen.started_at().unwrap(), seen.ended_at().unwrap());
-        assert!(created <= started);
-        assert_eq!(ended.since(started), Duration::from_millis(250));
     }
 
     async fn a_task_cancelled_before_it_starts_never_starts() {
@@ -306,31 +245,6 @@ virtual_time! {
         assert_eq!(value, 2);
     }
 
-    async fn a_builder_is_a_value_and_serves_twice() {
-        let builder = AsyncTask::to::<u32>().name("twice").timeout(1.seconds());
-        let (one, two) = (builder.clone().run(|| async { 1 }), builder.run(|| async { 2 }));
-        assert_ne!(one.id(), two.id());
-        assert_eq!((one.await.unwrap(), two.await.unwrap()), (1, 2));
-    }
-
-    async fn settings_that_make_no_sense_are_refused() {
-        let rejected = |error: TaskError<&'static str>| match error.into_cause() {
-            Cause::Rejected(Rejection::Invalid(invalid)) => invalid,
-            other => panic!("{other:?}"),
-        };
-        let work = || Err::<(), _>("never runs");
-        let zero = AsyncTask::to::<()>().timeout(Duration::ZERO).run(work);
-        assert_eq!(zero.status(), State::Rejected);
-        assert_eq!(rejected(zero.await.unwrap_err()), Invalid::ZeroTimeout);
-        let none = AsyncTask::to::<()>().retry(Retry::immediate().attempts(0)).run(work);
-        assert_eq!(rejected(none.await.unwrap_err()), Invalid::ZeroAttempts);
-        let long = AsyncTask::to::<()>().timeout(1.seconds())
-            .retry(Retry::immediate().attempt_timeout(1.seconds())).run(work);
-        assert_eq!(rejected(long.await.unwrap_err()), Invalid::AttemptTimeoutTooLong);
-        let zero = AsyncTask::to::<()>().retry(Retry::immediate().attempt_timeout(Duration::ZERO)).run(work);
-        assert_eq!(rejected(zero.await.unwrap_err()), Invalid::ZeroAttemptTimeout);
-    }
-
     async fn children_end_before_their_parent() {
         let ended = Arc::new(AtomicU32::new(0));
         let parent = AsyncTask::to::<()>().run({
@@ -457,67 +371,6 @@ virtual_time! {
         for _ in 0..5 { tokio::task::yield_now().await; }
         assert_eq!(reference.status(), State::Cancelled);
     }
-
-    async fn a_dropped_handle_detaches_unless_told_otherwise() {
-        let done = Arc::new(AtomicU32::new(0));
-        for kill in [false, true] {
-            let done = Arc::clone(&done);
-            let builder = AsyncTask::to::<()>();
-            let builder = if kill { builder.cancel_on_drop() } else { builder };
-            let task = builder.run(move || async move {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                done.fetch_add(1, Ordering::Relaxed);
-            });
-            tokio::task::yield_now().await;
-            drop(task);
-        }
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(done.load(Ordering::Relaxed), 1);
-    }
-
-    async fn a_handle_gives_its_result_once() {
-        let mut task = AsyncTask::to::<u32>().run(|| async { 1 });
-        assert_eq!((&mut task).await.unwrap(), 1);
-        assert!(matches!((&mut task).await.unwrap_err().cause(), Cause::Taken));
-    }
-}
-
-#[test]
-fn a_task_without_a_runtime_is_rejected_and_does_not_panic() {
-    let task = AsyncTask::to::<u32>().run(|| async { 1 });
-    assert_eq!(task.status(), State::Rejected);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let error = runtime.block_on(task).unwrap_err();
-    assert!(
-        matches!(error.cause(), Cause::Rejected(Rejection::NoRuntime)),
-        "{error}"
-    );
-}
-
-#[test]
-fn a_runtime_that_shuts_down_resolves_its_tasks() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let handle = Tokio::on(runtime.handle().clone());
-    let (started, wait) = std::sync::mpsc::channel();
-    let task = sweet_async_api::TaskBuilder::<_, (), _>::new(handle.clone()).run(move || async move {
-        started.send(()).unwrap();
-        std::future::pending::<()>().await;
-    });
-    wait.recv().unwrap();
-    runtime.shutdown_background();
-    let late = sweet_async_api::TaskBuilder::<_, (), _>::new(handle.clone()).run(|| async {});
-    let other = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let error = other.block_on(task).unwrap_err();
-    assert!(error.is_cancelled(), "{error}");
-    assert!(other.block_on(late).unwrap_err().is_rejected());
-    // The handle resolves at once; the executor's thread may still be dropping the driver.
-    while handle.root().live() != 0 {
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -612,8 +465,6 @@ fn nest(
         ended.fetch_add(1, Ordering::Relaxed);
     })
 }
-
-type TaskErrorOfChild = TaskError;
 
 trait UnwrapErrCause<E> {
     fn unwrap_err_cause(self) -> Cause<E>;
