@@ -11,6 +11,8 @@ pub mod hybrid_clock;
 pub mod id;
 pub mod lifecycle;
 pub mod limit;
+#[cfg(feature = "mailbox")]
+pub mod mailbox;
 pub mod pressure;
 pub mod priority;
 pub mod rate;
@@ -30,6 +32,8 @@ pub use group::Group;
 pub use hybrid_clock::HybridClock;
 pub use id::IdGenerator;
 pub use limit::ConcurrencyLimit;
+#[cfg(feature = "mailbox")]
+pub use mailbox::Mailbox;
 pub use pressure::{Overflow, Pressure};
 pub use priority::{Aging, Priority};
 pub use rate::RateLimiter;

@@ -19,6 +19,8 @@ use sweet_async_core::hybrid_clock::{HybridClock, Stamp};
 use sweet_async_core::id::IdGenerator;
 use sweet_async_core::lifecycle::{End, Level, Lifecycle, Reason};
 use sweet_async_core::limit::{self, Aimd, Bounds, ConcurrencyLimit, Gradient2, Permit, Policy, Vegas};
+#[cfg(feature = "mailbox")]
+use sweet_async_core::mailbox::Mailbox;
 use sweet_async_core::pressure::{Dropped, Drops, Marks, Overflow, Pressure};
 use sweet_async_core::priority::{Aging, Classes, Patience, Priority};
 use sweet_async_core::rate::{Quota, RateLimiter};
@@ -339,6 +341,44 @@ fn waiters() {
         let _ = black_box(owner.cancel(Level::Graceful, Reason::Requested));
         set.wake_all();
         let _ = black_box(cancelled.poll(&mut task).is_ready());
+    });
+}
+
+#[cfg(feature = "mailbox")]
+#[test]
+fn mailbox() {
+    use core::future::Future;
+    use core::pin::pin;
+    use core::task::{Context, Waker};
+
+    allocates_nothing(|| {
+        let mut task = Context::from_waker(Waker::noop());
+        for overflow in [
+            Overflow::Block,
+            Overflow::Reject,
+            Overflow::DropNewest,
+            Overflow::DropOldest,
+            Overflow::KeepLatest,
+        ] {
+            let mailbox: Mailbox<u32, 2, 1> = Mailbox::with(overflow);
+            let mut receiving = pin!(mailbox.recv());
+            let _ = black_box(receiving.as_mut().poll(&mut task));
+            let _ = black_box(pin!(mailbox.recv()).poll(&mut task));
+            for item in 0..3 {
+                let _ = black_box(mailbox.try_send(item).map(Iterator::last));
+            }
+            {
+                let mut sending = pin!(mailbox.send(3));
+                let _ = black_box(sending.as_mut().poll(&mut task).is_ready());
+                let _ = black_box(pin!(mailbox.send(4)).poll(&mut task).is_ready());
+                let _ = black_box((receiving.poll(&mut task), mailbox.try_recv()));
+                let _ = black_box(sending.poll(&mut task).is_ready());
+            }
+            let _ = black_box((mailbox.send(5).cancel(), mailbox.counts().in_hand()));
+            let _ = black_box((mailbox.len(), mailbox.is_empty(), mailbox.overflow()));
+            let _ = black_box((mailbox.close(), mailbox.close(), mailbox.is_closed()));
+            let _ = black_box((mailbox.try_send(6), mailbox.try_recv()));
+        }
     });
 }
 

@@ -55,11 +55,15 @@ mod acquire;
 mod cancelled;
 mod cell;
 mod permit;
+#[cfg(feature = "mailbox")]
+mod place;
 mod set;
 
 pub use acquire::{Acquire, WaitError};
 pub use cancelled::Cancelled;
 pub use permit::Permit;
+#[cfg(feature = "mailbox")]
+pub(crate) use place::Place;
 pub use set::{Full, WaiterSet};
 
 #[cfg(test)]

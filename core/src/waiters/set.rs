@@ -128,6 +128,16 @@ impl<const N: usize> WaiterSet<N> {
         }
     }
 
+    /// Wakes who waits longest, on behalf of a machine that serves the head alone.
+    ///
+    /// Who enters or becomes the head afterwards sees what the caller did before, as with [`WaiterSet::wake_all`].
+    #[cfg(feature = "mailbox")]
+    pub(crate) fn wake_head(&self) {
+        if let Some(head) = self.meet().head() {
+            self.wake(head);
+        }
+    }
+
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
