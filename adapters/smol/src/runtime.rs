@@ -1,0 +1,146 @@
+//! smol as a [`Runtime`].
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::{Arc, Weak};
+
+use async_executor::Executor;
+use sweet_async_api::{Moment, Refused, Root, Runtime};
+
+use crate::inside::{Inside, Mark, Marking};
+use crate::{clock, pool};
+
+/// The executor of this process, or a chosen one.
+#[derive(Clone, Debug, Default)]
+pub struct Smol {
+    chosen: Option<Arc<Chosen>>,
+}
+
+struct Chosen {
+    // Its tasks hold this, so it must not hold them.
+    executor: Weak<Executor<'static>>,
+    root: Root,
+    /// Threads of ours run it, and are marked for good.
+    pooled: bool,
+}
+
+/// The tasks that run on the executor of this process.
+static GLOBAL: Root = Root::new();
+
+impl Smol {
+    /// The executor of this process, whose threads the first task starts and which is never dropped.
+    #[must_use]
+    pub const fn global() -> Self {
+        Self { chosen: None }
+    }
+
+    /// `executor`, for as long as somebody holds and runs it. Its tasks are counted apart from all others.
+    #[must_use]
+    pub fn on(executor: &Arc<Executor<'static>>) -> Self {
+        Self::chosen(executor, false)
+    }
+
+    pub(crate) fn of_pool(executor: &Arc<Executor<'static>>) -> Self {
+        Self::chosen(executor, true)
+    }
+
+    fn chosen(executor: &Arc<Executor<'static>>, pooled: bool) -> Self {
+        Self {
+            chosen: Some(Arc::new(Chosen {
+                executor: Arc::downgrade(executor),
+                root: Root::new(),
+                pooled,
+            })),
+        }
+    }
+}
+
+/// Runs `future` on this thread until it is ready. Tasks run on the threads of this process.
+///
+/// # Errors
+/// [`Inside`] a task; `future` has not begun.
+pub fn block_on<F: Future>(future: F) -> Result<F::Output, Inside> {
+    let _mark = Mark::first()?;
+    Ok(async_io::block_on(future))
+}
+
+impl Runtime for Smol {
+    type Sleep = Sleep;
+    type Spawned = ();
+
+    #[inline]
+    fn root(&self) -> &Root {
+        self.chosen.as_ref().map_or(&GLOBAL, |chosen| &chosen.root)
+    }
+
+    #[inline]
+    fn now(&self) -> Moment {
+        clock::now()
+    }
+
+    fn sleep_until(&self, at: Moment) -> Sleep {
+        Sleep {
+            timer: async_io::Timer::at(clock::instant(at)),
+        }
+    }
+
+    #[inline]
+    fn spawn<F>(&self, future: F) -> Result<(), Refused<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // smol's own handle cancels when it is dropped, so it is let go of here.
+        let Some(chosen) = &self.chosen else {
+            let Some(executor) = pool::global() else {
+                return Err(Refused(future));
+            };
+            executor.spawn(future).detach();
+            return Ok(());
+        };
+        match chosen.executor.upgrade() {
+            Some(executor) if chosen.pooled => executor.spawn(future).detach(),
+            Some(executor) => executor.spawn(Marking { future }).detach(),
+            None => return Err(Refused(future)),
+        }
+        Ok(())
+    }
+
+    fn spawn_blocking<F>(&self, work: F) -> Result<(), Refused<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        blocking::unblock(work).detach();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chosen")
+            .field("live", &self.root.live())
+            .field("pooled", &self.pooled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A timer of smol.
+#[derive(Debug)]
+pub struct Sleep {
+    timer: async_io::Timer,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.timer).poll(cx).map(|_| ())
+    }
+}
+
+impl sweet_async_api::Sleep for Sleep {
+    fn reset(mut self: Pin<&mut Self>, at: Moment) {
+        self.timer.set_at(clock::instant(at));
+    }
+}
