@@ -32,8 +32,8 @@
 //!   closed credits sees what the closer did before closing.
 //!
 //! An operation is one read and one compare-and-swap when nobody interferes, and is lock-free: it retries only when
-//! another thread's operation took effect in between (or the processor lost its reservation). The models in
-//! `loom-tests/tests/credit.rs` prove the invariants. Nothing allocates: the machine is one `u32`
+//! another thread's operation took effect in between (or the processor lost its reservation), after a pause of less than
+//! a microsecond that leaves the word to the winner. The models in `loom-tests/tests/credit.rs` prove the invariants. Nothing allocates: the machine is one `u32`
 //! (`tests::takes_four_bytes`) in a crate without an allocator. Capacity and debt live in the same word as what is
 //! taken, so that a resize and an acquire cannot disagree; the price is [`Credits::MAX`]. Who has more to share out than
 //! that counts in larger units: pages instead of bytes, chunks instead of items.
@@ -63,7 +63,7 @@ use core::error::Error;
 use core::fmt;
 
 use crate::sync::Ordering::{AcqRel, Acquire};
-use crate::sync::{AtomicU32, const_fn};
+use crate::sync::{self, AtomicU32, const_fn};
 
 /// Shares out a bounded number of permits.
 ///
@@ -359,6 +359,7 @@ impl Credits {
                 Ok(_) => return answer,
                 Err(seen) => current = Word(seen),
             }
+            sync::back_off();
         }
     }
 }

@@ -6,7 +6,7 @@ use core::mem;
 
 use super::policy::{ONE, Policy, Sample, State};
 use crate::sync::Ordering::{AcqRel, Relaxed};
-use crate::sync::{AtomicU32, const_fn};
+use crate::sync::{self, AtomicU32, const_fn};
 
 /// Admits calls up to a limit that a [`Policy`] learns from how they fare.
 ///
@@ -197,6 +197,7 @@ impl<P> ConcurrencyLimit<P> {
                 Ok(_) => return answer,
                 Err(seen) => current = Word(seen),
             }
+            sync::back_off();
         }
     }
 }
