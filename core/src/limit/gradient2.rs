@@ -5,9 +5,11 @@ use super::policy::{ONE, Policy, Sample, State, percent, ratio, times};
 /// Shrinks the limit by as much as calls take longer than in the long run, and leaves room for a short queue.
 ///
 /// Netflix' `Gradient2Limit`: the limit is multiplied by the gradient, `tolerance` × long / short, between a half and
-/// one, and the `queue` is added; a share of it, `smoothing`, is taken at each call. The long-term latency is an
-/// exponential average over `window` calls, the first ten averaged evenly; when it is more than twice the short one it
-/// falls by a twentieth at each call, so that an overload does not stay in it.
+/// one, and the `queue` is added; a share of the way there, `smoothing`, is gone with each call that makes the limit
+/// smaller, and with each round of calls that make it greater: a limit that grew with each call would be far beyond what
+/// the server queues before the first call could tell. (The source takes one step for each call, or for each window of
+/// them.) The long-term latency is an exponential average over `window` calls, the first ten averaged evenly; when it is
+/// more than twice the short one it falls by a twentieth at each call, so that an overload does not stay in it.
 ///
 /// The long-term latency is learned under load: where calls always fill the limit, it follows their queue, and the
 /// limit creeps up towards its maximum. Set that accordingly, or take [`Vegas`](super::Vegas), which probes.
@@ -69,7 +71,9 @@ impl Gradient2 {
     const fn approach(&self, state: &mut State, gradient: u32, queue: u32) {
         let target = times(state.limit, gradient).saturating_add(queue * ONE);
         if target >= state.limit {
-            state.grow(times(target - state.limit, self.smoothing));
+            // The part of a step that is due to one call of a round.
+            let round = if state.whole() == 0 { 1 } else { state.whole() };
+            state.grow(times(target - state.limit, self.smoothing) / round);
         } else {
             state.shrink(times(state.limit - target, self.smoothing));
         }
