@@ -1,20 +1,12 @@
 //! Races on the queue of waiters.
 //!
-//! Each waiter is polled by one thread and then handed to the first, which follows up on the wake-ups: as long as a
-//! waiter that is not ready was woken, it is polled again. Who is asleep after that sleeps for ever.
+//! Each [`Waiter`] is polled by one thread and then handed to the first, which follows up on the wake-ups.
 #![cfg(sweet_loom)]
 #![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-
-use loom::sync::atomic::AtomicU32;
-use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread;
 
-use loom_tests::{Model, check};
+use loom_tests::{Model, Waiter, check};
 use sweet_async_core::credit::Credits;
 use sweet_async_core::lifecycle::{Level, Lifecycle, Reason, Snapshot};
 use sweet_async_core::waiters::{Acquire, Cancelled, Full, Permit, WaitError, WaiterSet};
@@ -45,55 +37,6 @@ impl<const N: usize> Edge<N> {
 
 type Asks<const N: usize> = Waiter<Acquire<'static, N>, Result<Permit<'static, N>, WaitError>>;
 type Hears<const N: usize> = Waiter<Cancelled<'static, N>, Result<Snapshot, Full>>;
-
-/// Notes that it was woken.
-struct Bell(AtomicU32);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.store(1, Relaxed);
-    }
-}
-
-/// A future with its waker and, once it is ready, its answer.
-struct Waiter<F, A> {
-    future: F,
-    bell: Arc<Bell>,
-    answer: Option<A>,
-}
-
-impl<F: Future<Output = A> + Unpin, A> Waiter<F, A> {
-    fn polled(future: F) -> Self {
-        let mut waiter = Self {
-            future,
-            bell: Arc::new(Bell(AtomicU32::new(0))),
-            answer: None,
-        };
-        waiter.poll();
-        waiter
-    }
-
-    fn poll(&mut self) {
-        let waker = Waker::from(Arc::clone(&self.bell));
-        if let Poll::Ready(answer) = Pin::new(&mut self.future).poll(&mut Context::from_waker(&waker)) {
-            self.answer = Some(answer);
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.answer.is_some()
-    }
-
-    /// Polls again if it waits and was woken; answers whether it did.
-    fn follow_up(&mut self) -> bool {
-        let again = !self.is_ready() && self.bell.0.load(Relaxed) == 1;
-        if again {
-            self.bell.0.store(0, Relaxed);
-            self.poll();
-        }
-        again
-    }
-}
 
 /// Race: a holder gives two credits back at once ∥ two waiters enter, each for one of them. Holds: W3, W5.
 #[test]
@@ -138,13 +81,13 @@ fn dropped_head_passes_on() {
     check(model, |witness| {
         let edge = Edge::<2>::new(1, 1);
         let (head, mut next) = (edge.ask(1), edge.ask(1));
-        let bell = Arc::clone(&head.bell);
+        let bell = head.bell();
         let dropper = thread::spawn(move || drop(head));
         edge.set.release(&edge.credits, 1).unwrap();
         dropper.join().unwrap();
         while next.follow_up() {}
         assert!(next.is_ready(), "the next waiter sleeps while its credit is free");
-        witness.saw(if bell.0.load(Relaxed) == 1 {
+        witness.saw(if bell.rang() {
             "wake swallowed"
         } else {
             "head gone before"
@@ -209,7 +152,7 @@ fn newcomer_does_not_overtake() {
             head.follow_up() && head.is_ready(),
             "the head is woken and served"
         );
-        let _ = head.answer.take();
+        let _ = head.take();
         while newcomer.follow_up() {}
         assert!(
             newcomer.is_ready(),
@@ -241,13 +184,13 @@ fn hush_meets_two_waiters() {
         let waiters = thread::spawn(|| {
             let head = edge.ask(2);
             let next = edge.ask(1);
-            let bell = Arc::clone(&head.bell);
+            let bell = head.bell();
             drop(head);
             (next, bell)
         });
         edge.set.release(&edge.credits, 1).unwrap();
         let (mut next, bell) = waiters.join().unwrap();
-        witness.saw(if bell.0.load(Relaxed) == 1 {
+        witness.saw(if bell.rang() {
             "head was woken"
         } else {
             "head was not woken"
@@ -305,7 +248,7 @@ fn close_meets_the_waiter() {
         while head.follow_up() || newcomer.follow_up() {}
         for waiter in [head, newcomer] {
             assert!(
-                matches!(waiter.answer, Some(Err(WaitError::Closed))),
+                matches!(waiter.answer(), Some(Err(WaitError::Closed))),
                 "a waiter sleeps although the credits are closed"
             );
         }
@@ -332,7 +275,7 @@ fn slots_are_not_shared() {
         let mut entered = 0;
         for waiter in &others {
             if waiter.is_ready() {
-                assert!(matches!(waiter.answer, Some(Err(Full { .. }))));
+                assert!(matches!(waiter.answer(), Some(Err(Full { .. }))));
             } else {
                 entered += 1;
             }
