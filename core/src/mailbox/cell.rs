@@ -14,7 +14,8 @@ use crate::sync::const_fn;
 /// nevertheless, the item would stay where it is.
 ///
 /// The borrow flag of the cell is nothing that loom sees, nor are the bytes of the item. Under loom a mark stands for
-/// them, which is read and written as plain memory is: who would see old bytes reads an old mark, and is refused.
+/// them, which is read and written as plain memory is: who would see old bytes reads an old mark, and the model fails,
+/// as it does when two meet at the cell.
 #[derive(Debug)]
 pub(super) struct Cell<T> {
     content: AtomicRefCell<Content<T>>,
@@ -71,10 +72,10 @@ impl<T> Cell<T> {
         // ORDERING: Relaxed. It stands for plain memory: that the last mark is seen is the word's doing (M1). Model:
         // `mailbox::item_travels_with_its_slot`.
         let seen = self.mark.load(Relaxed);
-        let mut content = self.content.try_borrow_mut().ok()?;
-        if content.mark != seen {
-            return None;
-        }
+        let content = self.content.try_borrow_mut().ok();
+        assert!(content.is_some(), "two are at one cell");
+        let mut content = content?;
+        assert_eq!(content.mark, seen, "who is at the cell sees old bytes");
         content.mark += 1;
         // ORDERING: Relaxed, as above; others may run here, and find the cell borrowed if they should not have come.
         // Model: `mailbox::item_travels_with_its_slot`.
