@@ -24,7 +24,7 @@ pub(super) struct Cell<T> {
 }
 
 #[derive(Debug)]
-struct Content<T> {
+pub(super) struct Content<T> {
     item: Option<T>,
     /// What the mark says to those who see what was done last.
     #[cfg(sweet_loom)]
@@ -63,12 +63,12 @@ impl<T> Cell<T> {
     }
 
     #[cfg(not(sweet_loom))]
-    fn open(&self) -> Option<AtomicRefMut<'_, Content<T>>> {
+    pub(super) fn open(&self) -> Option<AtomicRefMut<'_, Content<T>>> {
         self.content.try_borrow_mut().ok()
     }
 
     #[cfg(sweet_loom)]
-    fn open(&self) -> Option<AtomicRefMut<'_, Content<T>>> {
+    pub(super) fn open(&self) -> Option<AtomicRefMut<'_, Content<T>>> {
         // ORDERING: Relaxed. It stands for plain memory: that the last mark is seen is the word's doing (M1). Model:
         // `mailbox::item_travels_with_its_slot`.
         let seen = self.mark.load(Relaxed);

@@ -33,8 +33,8 @@ use crate::waiters::WaiterSet;
 pub struct Mailbox<T, const N: usize, const W: usize = 4> {
     word: AtomicU32,
     overflow: Overflow,
-    tally: Tally,
-    cells: [Cell<T>; N],
+    pub(super) tally: Tally,
+    pub(super) cells: [Cell<T>; N],
     senders: WaiterSet<W>,
     receivers: WaiterSet<W>,
 }
@@ -248,7 +248,11 @@ impl<T, const N: usize, const W: usize> Mailbox<T, N, W> {
     }
 
     /// Gives back an item that was in its slot already when the mailbox was closed.
-    fn withdraw(&self, slot: u32, mut displaced: Displaced<T, N>) -> Result<Displaced<T, N>, SendError<T>> {
+    pub(super) fn withdraw(
+        &self,
+        slot: u32,
+        mut displaced: Displaced<T, N>,
+    ) -> Result<Displaced<T, N>, SendError<T>> {
         let item = self.take(slot);
         self.tally.dropped(displaced.items());
         self.free(1 << slot);
@@ -280,7 +284,7 @@ impl<T, const N: usize, const W: usize> Mailbox<T, N, W> {
     }
 
     /// Gives slots of the caller back, whose cells it left empty.
-    fn free(&self, slots: u32) {
+    pub(super) fn free(&self, slots: u32) {
         // ORDERING: Release. Who claims one of them finds its cell empty and left alone (M1). Model:
         // `mailbox::slot_is_used_again`.
         self.word.fetch_and(!slots, Release);
@@ -289,14 +293,14 @@ impl<T, const N: usize, const W: usize> Mailbox<T, N, W> {
         }
     }
 
-    fn put(&self, slot: u32, item: T) -> Result<Option<T>, T> {
+    pub(super) fn put(&self, slot: u32, item: T) -> Result<Option<T>, T> {
         match self.cells.get(slot as usize) {
             Some(cell) => cell.put(item),
             None => Err(item),
         }
     }
 
-    fn take(&self, slot: u32) -> Option<T> {
+    pub(super) fn take(&self, slot: u32) -> Option<T> {
         self.cells.get(slot as usize)?.take()
     }
 
@@ -307,7 +311,7 @@ impl<T, const N: usize, const W: usize> Mailbox<T, N, W> {
     }
 
     /// Applies `decide` to the current word until its answer took effect, or is a refusal.
-    fn transition<A, E>(&self, decide: impl Fn(Word) -> Result<(A, Word), E>) -> Result<A, E> {
+    pub(super) fn transition<A, E>(&self, decide: impl Fn(Word) -> Result<(A, Word), E>) -> Result<A, E> {
         let mut current = self.read();
         loop {
             let (answer, next) = decide(current)?;

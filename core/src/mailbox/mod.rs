@@ -92,3 +92,6 @@ pub use machine::Mailbox;
 pub use receiving::Receiving;
 pub use sending::Sending;
 pub use tally::Counts;
+
+#[cfg(test)]
+mod tests;
