@@ -97,6 +97,36 @@ fn slot_is_used_again() {
     });
 }
 
+/// Race: a receiver takes what it saw in the word ∥ meanwhile another item came into the same slot, and the word is the
+/// same again. Holds: M1, M2, M4.
+#[test]
+fn same_word_may_mean_another_item() {
+    let model = Model {
+        name: "mailbox::same_word_may_mean_another_item",
+        holds: "M1, M2, M4",
+        threads: 2,
+        preemptions: None,
+        witnesses: &["the first", "the second", "none"],
+    };
+    check(model, |witness| {
+        let mailbox = holding::<1>(Overflow::DropOldest, &[1]);
+        let receiver = thread::spawn(|| mailbox.try_recv().ok());
+        let displaced = mailbox.try_send(2);
+        let received = receiver.join().unwrap();
+        let rest = rest(mailbox);
+        witness.saw(match received {
+            Some(1) => "the first",
+            Some(_) => "the second",
+            None => "none",
+        });
+        match received {
+            Some(2) => assert_eq!((displaced.unwrap().collect(), rest), (vec![1], vec![])),
+            Some(_) => assert!(displaced.map_or_else(|_| rest.is_empty(), |_| rest == [2])),
+            None => assert_eq!((displaced.unwrap().collect(), rest), (vec![1], vec![2])),
+        }
+    });
+}
+
 /// Race: two senders ∥ a receiver; there is a slot for each sender. Holds: M1, M2, M4.
 #[test]
 fn senders_have_slots_of_their_own() {

@@ -316,8 +316,9 @@ impl<T, const N: usize, const W: usize> Mailbox<T, N, W> {
         loop {
             let (answer, next) = decide(current)?;
             // ORDERING: AcqRel; Acquire on failure, because the next decision may be a refusal (M5). Release hands the
-            // item to who takes it out, Acquire receives it, and a slot that was freed with its cell empty (M1). Models:
-            // `mailbox::item_travels_with_its_slot`, `mailbox::slot_is_used_again`.
+            // item to who takes it out. Acquire receives it, and a slot that was freed with its cell empty; to have read
+            // the same word before is not enough, another item may be in the slot by now (M1). Models:
+            // `mailbox::item_travels_with_its_slot`, `mailbox::same_word_may_mean_another_item`.
             match self
                 .word
                 .compare_exchange_weak(current.0, next.0, AcqRel, Acquire)
