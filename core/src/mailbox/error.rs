@@ -3,8 +3,6 @@
 use core::error::Error;
 use core::fmt;
 
-use crate::waiters::Full;
-
 /// An item that was not sent, and why.
 #[derive(Clone, Copy, Eq, PartialEq)]
 #[non_exhaustive]
@@ -81,7 +79,7 @@ impl fmt::Display for Refused {
         match self {
             Self::Closed => f.write_str("the mailbox is closed; give up, it never opens again"),
             Self::Full => f.write_str("the mailbox is full; receive from it, or try later"),
-            Self::Crowded => fmt::Display::fmt(&Full, f),
+            Self::Crowded => f.write_str("every place to wait is taken; try later, or give the mailbox more"),
         }
     }
 }
@@ -103,7 +101,7 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => fmt::Display::fmt(&TryRecvError::Closed, f),
-            Self::Crowded => fmt::Display::fmt(&Full, f),
+            Self::Crowded => fmt::Display::fmt(&Refused::Crowded, f),
         }
     }
 }

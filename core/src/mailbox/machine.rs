@@ -62,6 +62,22 @@ impl<T, const N: usize, const W: usize> Mailbox<T, N, W> {
     }
 
     /// An empty mailbox that does what the policy says when there is no room.
+    ///
+    /// # Examples
+    /// ```
+    /// use sweet_async_core::mailbox::{Mailbox, SendError};
+    /// use sweet_async_core::pressure::Overflow;
+    ///
+    /// static LAST_TWO: Mailbox<u8, 2> = Mailbox::with(Overflow::DropOldest);
+    ///
+    /// for reading in 1..=3 {
+    ///     let dropped: Option<u8> = LAST_TWO.try_send(reading)?.next();
+    ///     assert_eq!(dropped, (reading == 3).then_some(1));
+    /// }
+    /// let counts = LAST_TWO.counts();
+    /// assert_eq!((counts.sent, counts.dropped, counts.held), (3, 1, 2));
+    /// # Ok::<(), SendError<u8>>(())
+    /// ```
     #[cfg(not(sweet_loom))]
     #[must_use]
     pub const fn with(overflow: Overflow) -> Self {

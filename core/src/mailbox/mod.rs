@@ -3,13 +3,13 @@
 //! ```text
 //!   what becomes of a slot:
 //!
-//!              claim               publish             pop, evict            put (the evicted item goes back)
-//!   [ Free ] --------> [ A sender's ] ---> [ Holds an item ] ---> [ A receiver's, or a sender's ] --.
-//!      ^                  |  ^                                                  |    |               |
-//!      |<-----------------'  `--------------------------------------------------|----'<--------------'
-//!      |   free (closed)                                                        |
-//!      `------------------------------------------------------------------------'
-//!                                   free (the item is out)
+//!                claim                 publish
+//!   [ Free ] -----------> [ A sender's ] ---------> [ Holds an item ]
+//!     ^  ^                  |        ^                |           |
+//!     |  `------ free ------'        `---- evict -----'           | pop
+//!     |     (closed, or evicted                                   v
+//!     |      and not needed)                              [ A receiver's ]
+//!     `---------------------------- free -------------------------'
 //! ```
 //!
 //! | bits   | name      | meaning                                                                        |
@@ -32,8 +32,8 @@
 //! - **M4** No item is lost: it is held, or goes to a receiver, or back to a sender, its own or the one it made room for.
 //! - **M5** After `close` nothing enters, and what is held may be received. Who is told that the mailbox is closed sees
 //!   what the closer did before.
-//! - **M6** `sent = received + dropped + held + in hand`; in hand is what others are in the middle of moving, never less
-//!   than nothing, and nothing at rest.
+//! - **M6** `sent = received + dropped + held + in hand`, whenever [`Mailbox::counts`] reads: in hand is what others are
+//!   in the middle of moving, never less than nothing, and nothing at rest.
 //! - **M7** No wake-up is lost: while an item is held, the receiver that waits longest is awake, or somebody who has yet
 //!   to wake it; likewise the sender, while there is room. A waiter that is dropped passes the wake-up on.
 //! - **M8** Under [`Overflow::KeepLatest`] never more than one item is held.
@@ -66,7 +66,8 @@
 //! [`Mailbox::try_send`] and [`Mailbox::try_recv`] overtake: an interrupt handler cannot queue.
 //!
 //! # What the models cover
-//! The word, the counts, the queues of waiters and the order of all steps between them. Items lie in cells of the crate
+//! The word, the counts, the queues of waiters and the order of all steps between them; not the cells of the wakers, see
+//! [`waiters`](crate::waiters#what-the-models-cover). Items lie in cells of the crate
 //! `atomic_refcell`, whose own borrow flag is not seen by loom; the models have a mark for each cell instead, read and
 //! written like the plain memory behind it (M1). The cell asks for `T: Send + Sync` where the mailbox is shared, although
 //! no item is ever borrowed by two.

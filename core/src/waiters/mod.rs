@@ -43,7 +43,8 @@
 //!
 //! # One set, one thing
 //! A set serves the waiters of one [`Credits`], or of any number of lifecycles; never both. A wake-up for credits goes
-//! to the head alone, and a head that waits for something else would not pass it on before it leaves.
+//! to the head alone, and a head that waits for something else would not pass it on before it leaves. A mailbox has a
+//! set of its own for each end.
 //!
 //! # Fairness
 //! First come, first served (W5): a large wish at the head is not overtaken by a small one behind it. Everybody who is
