@@ -4,7 +4,7 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 
-use crate::task::TaskRef;
+use crate::task::{Rejection, TaskRef};
 use crate::{Moment, Root};
 
 /// The effects the engine needs from an executor.
@@ -59,6 +59,26 @@ pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     {
         let _ = task;
         self.spawn(future)
+    }
+
+    /// Runs `work`, which is the closure of a task. As [`spawn_task`](Self::spawn_task) is to `spawn`.
+    ///
+    /// # Errors
+    /// As [`spawn_blocking`](Self::spawn_blocking).
+    #[inline]
+    fn spawn_blocking_task<F>(&self, work: F, task: impl FnOnce() -> TaskRef) -> Result<(), Refused<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let _ = task;
+        self.spawn_blocking(work)
+    }
+
+    /// Why a task was refused, or dropped before it ran. An executor whose queues are bounded says so; the others leave this
+    /// method as it is.
+    #[inline]
+    fn refusal(&self) -> Rejection {
+        Rejection::NoRuntime
     }
 
     /// Where the caller's code is about to run or go on: before each poll of a task's work, where the engine catches

@@ -123,7 +123,7 @@ pub enum Rejection {
     NoRuntime,
     /// The scope is closed: the parent has ended or is ending, or the runtime takes no more tasks.
     ScopeClosed,
-    /// The parent's scope, or the runtime, holds as many live tasks as it can count.
+    /// The parent's scope, or the runtime, holds as many live tasks as it can count, or as many that wait as it was told to.
     ScopeFull,
     /// No task id is left.
     IdsExhausted,

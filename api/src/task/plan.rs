@@ -16,8 +16,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pin_project_lite::pin_project;
 
 use super::context::{Context, Stopped};
-use super::error::{Cancellation, Cause, Panic, Rejection, TaskError};
+use super::error::{Cancellation, Cause, Panic, TaskError};
 use super::retry::{Classify, Retry};
+use super::view::TaskRef;
 use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
 use crate::Runtime;
 
@@ -251,6 +252,7 @@ where
     fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
         let work = self.work.take()?;
         let context = context();
+        let task = TaskRef::clone(&context);
         let desk = Arc::new(Mutex::new(Desk::Working(None)));
         let closure = Closure {
             desk: Arc::clone(&desk),
@@ -267,7 +269,7 @@ where
             }
         };
         // A closure that is handed back or dropped uncalled reports that itself, as it is dropped.
-        drop(runtime.spawn_blocking(call));
+        drop(runtime.spawn_blocking_task(call, || task));
         Some(BlockingAttempt {
             desk,
             runtime: runtime.clone(),
@@ -465,7 +467,7 @@ impl<R: Runtime, T, E> Future for BlockingAttempt<R, T, E> {
                 error: None,
             })),
             Desk::Working(_) | Desk::Lost | Desk::Abandoned => {
-                Err(Fault::Cause(Cause::Rejected(Rejection::NoRuntime)))
+                Err(Fault::Cause(Cause::Rejected(self.runtime.refusal())))
             }
         })
     }

@@ -6,7 +6,7 @@ use std::panic::catch_unwind;
 
 use sweet_async_core::lifecycle::{End, FinishError, Level, Reason};
 
-use super::super::error::{Cause, Rejection, TaskError};
+use super::super::error::{Cause, TaskError};
 use super::super::header::Extra;
 use super::super::plan::{Plan, Rescue};
 use super::{DriverProjection, Phase, Step};
@@ -220,7 +220,7 @@ where
                 drop(catch_unwind(AssertUnwindSafe(|| drop(kept))));
                 self.header().set_ended(self.runtime.now());
                 if self.header().lifecycle.reject().is_ok() {
-                    Err(self.header().error(Cause::Rejected(Rejection::NoRuntime)))
+                    Err(self.header().error(Cause::Rejected(self.runtime.refusal())))
                 } else {
                     let _ = self.record.cancel_tree(Level::KillHard, Reason::Stopped, None);
                     Err(self.cancelled(self.header().lifecycle.snapshot(), None))
