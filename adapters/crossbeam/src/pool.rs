@@ -1,0 +1,313 @@
+//! What the threads of a pool share.
+
+use alloc::task::Wake;
+use core::panic::AssertUnwindSafe;
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::{AtomicBool, fence};
+use core::time::Duration;
+use std::io;
+use std::panic::catch_unwind;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Instant;
+
+use async_task::Runnable;
+use crossbeam_deque::{Injector, Steal};
+use sweet_async_api::Root;
+use sweet_async_api::task::TaskRef;
+use sweet_async_core::Priority;
+
+use crate::builder::Settings;
+use crate::clock;
+use crate::crew::{Change, Crew};
+use crate::here::{self, Seat};
+use crate::queues::Queues;
+use crate::registry::Registry;
+use crate::timer::Timer;
+use crate::worker;
+
+/// A future that is to be polled.
+pub(crate) type Job = Runnable<Priority>;
+
+/// A closure that may block, and the task it belongs to.
+pub(crate) struct Closure {
+    pub(crate) task: Option<TaskRef>,
+    pub(crate) work: Box<dyn FnOnce() + Send>,
+}
+
+/// A pool, as its threads and handles know it.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) root: Root,
+    pub(crate) queues: Queues,
+    pub(crate) workers: Crew,
+    pub(crate) closures: Injector<Closure>,
+    pub(crate) blocking: Crew,
+    pub(crate) timer: Timer,
+    pub(crate) registry: Registry,
+    pub(crate) wake_ups: AtomicU64,
+    /// No task is taken any more.
+    closed: AtomicBool,
+    /// Nothing is run any more.
+    stopped: AtomicBool,
+    /// For whoever waits until nobody lives.
+    quiet: Condvar,
+    quiet_lock: Mutex<()>,
+    timer_thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+impl Shared {
+    pub(crate) fn start(settings: Settings) -> io::Result<Arc<Self>> {
+        let most = settings.workers.1 as usize;
+        let pool = Arc::new(Self {
+            root: Root::new(),
+            queues: Queues::new(most),
+            workers: Crew::new(settings.worker_scale),
+            closures: Injector::new(),
+            blocking: Crew::new(settings.blocking_scale),
+            timer: Timer::default(),
+            registry: Registry::new(),
+            wake_ups: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            quiet: Condvar::new(),
+            quiet_lock: Mutex::new(()),
+            timer_thread: Mutex::new(None),
+            settings,
+        });
+        let started = pool.start_threads();
+        if started.is_err() {
+            pool.stop();
+        }
+        started.map(|()| pool)
+    }
+
+    fn start_threads(self: &Arc<Self>) -> io::Result<()> {
+        let timer = {
+            let pool = Arc::clone(self);
+            thread::Builder::new()
+                .name(format!("{}-timer", self.settings.prefix))
+                .spawn(move || pool.timer.run())?
+        };
+        *self.timer_thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(timer);
+        (0..self.settings.workers.0).try_for_each(|_| self.hire(Kind::Worker))
+    }
+
+    /// Whether the door is open for another task, and the queue it would wait in has room.
+    ///
+    /// One below another task is taken as long as anything runs: a pool that is being shut down waits for the parent.
+    #[inline]
+    pub(crate) fn admits(self: &Arc<Self>, class: Priority, below: bool) -> bool {
+        let open = if below {
+            !self.is_stopped()
+        } else {
+            !self.is_closed()
+        };
+        let capacity = self.settings.capacity;
+        let room = |waiting: usize| waiting < capacity;
+        let own = class == Priority::Normal && here::queued(self).is_some_and(room);
+        open && (own || room(self.queues.shared(class).len()))
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
+    }
+
+    /// Puts a job where somebody will find it.
+    pub(crate) fn schedule(self: &Arc<Self>, job: Job) {
+        let class = *job.metadata();
+        let elsewhere = match class {
+            Priority::Normal => here::push(self, job).err(),
+            _ => Some(job),
+        };
+        if let Some(job) = elsewhere {
+            self.queues.shared(class).push(job);
+        }
+        if !self.workers.idle.wake_one() && self.settings.is_elastic() {
+            self.observe();
+        }
+        // After the fence in `wake_one`: either this sees the end, or whoever stops the pool sees the job.
+        if self.is_stopped() {
+            self.drain();
+        }
+    }
+
+    /// Whether a closure would be run, now or soon.
+    pub(crate) fn has_room_for_closures(self: &Arc<Self>) -> bool {
+        if self.is_stopped() || self.closures.len() >= self.settings.capacity {
+            return false;
+        }
+        if self.blocking.idle.sleeping() == 0 {
+            self.blocking_load(1);
+        }
+        self.blocking.live() != 0
+    }
+
+    /// Runs a closure on a thread that may block.
+    pub(crate) fn call(self: &Arc<Self>, closure: Closure) {
+        self.closures.push(closure);
+        if !self.blocking.idle.wake_one() {
+            self.blocking_load(0);
+        }
+        // After the fence in `wake_one`: as in `schedule`.
+        if self.is_stopped() {
+            self.drain();
+        }
+    }
+
+    /// Has the number of workers follow the load.
+    pub(crate) fn observe(self: &Arc<Self>) {
+        if self.is_stopped() {
+            return;
+        }
+        let now = clock::now();
+        let hire = match self.workers.observe(self.queues.len(), now.tick()) {
+            Change::None => return,
+            Change::Done => 0,
+            Change::Hire(more) => more,
+        };
+        // The load may change on while no change is allowed; looks again when it is. The deadline makes no tick early.
+        let again = now + self.settings.cool_down + Duration::from_millis(1);
+        let look = Arc::new(Look(Arc::downgrade(self))).into();
+        let _ = self.timer.arm(again, &look);
+        for _ in 0..hire {
+            // One that could not be started is tried again at the next look.
+            let _ = self.hire(Kind::Worker);
+        }
+    }
+
+    /// Has the number of threads for closures follow the load, which is `more` than is queued.
+    pub(crate) fn blocking_load(self: &Arc<Self>, more: usize) {
+        let waiting = self.closures.len() + more;
+        if let Change::Hire(hire) = self.blocking.observe(waiting, clock::now().tick()) {
+            for _ in 0..hire {
+                let _ = self.hire(Kind::Blocking);
+            }
+        }
+    }
+
+    fn hire(self: &Arc<Self>, kind: Kind) -> io::Result<()> {
+        let (crew, infix) = match kind {
+            Kind::Worker => (&self.workers, ""),
+            Kind::Blocking => (&self.blocking, "b"),
+        };
+        crew.hire(|number| {
+            let name = format!("{}-{infix}{number}", self.settings.prefix);
+            let seat = Arc::new(Seat::new(number, name.clone(), self.settings.show_names));
+            let mut builder = thread::Builder::new().name(name);
+            if let Some(bytes) = self.settings.stack_size {
+                builder = builder.stack_size(bytes);
+            }
+            let (pool, own) = (Arc::clone(self), Arc::clone(&seat));
+            let started = builder.spawn(move || match kind {
+                Kind::Worker => {
+                    worker::work(&pool, &own);
+                    pool.workers.leave(&own);
+                }
+                Kind::Blocking => {
+                    worker::call(&pool, &own);
+                    pool.blocking.leave(&own);
+                }
+            });
+            (seat, started)
+        })
+    }
+
+    #[inline]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+
+    /// A task without a parent is gone.
+    pub(crate) fn on_gone(&self) {
+        if self.closed.load(SeqCst) {
+            // The lock is held by whoever looked and waits: it hears this.
+            drop(self.quiet_lock.lock());
+            self.quiet.notify_all();
+        }
+    }
+
+    /// Takes no further task.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, SeqCst);
+        let _ = self.root.close();
+    }
+
+    /// Waits until no task lives, at most until `end`. Returns whether none does.
+    pub(crate) fn wait_quiet(&self, end: Option<Instant>) -> bool {
+        let mut guard = self.quiet_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if self.registry.is_empty() {
+                return true;
+            }
+            guard = match end {
+                None => self.quiet.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                Some(end) => {
+                    let left = end.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    self.quiet
+                        .wait_timeout(guard, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
+        }
+    }
+
+    /// Runs nothing any more: threads leave when what they run now gives them back, and what waits is dropped.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, SeqCst);
+        fence(SeqCst);
+        self.timer.stop();
+        let _ = self.workers.idle.wake(usize::MAX);
+        let _ = self.blocking.idle.wake(usize::MAX);
+        self.drain();
+        let timer = self
+            .timer_thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(timer) = timer
+            && timer.thread().id() != thread::current().id()
+        {
+            let _ = timer.join();
+        }
+    }
+
+    /// Drops what waits. Their destructors are foreign code.
+    pub(crate) fn drain(&self) {
+        while let Some(job) = self.queues.pop_any() {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+        }
+        loop {
+            match self.closures.steal() {
+                Steal::Success(closure) => {
+                    let _ = catch_unwind(AssertUnwindSafe(|| drop(closure)));
+                }
+                Steal::Empty => break,
+                Steal::Retry => core::hint::spin_loop(),
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Worker,
+    Blocking,
+}
+
+/// Looks at the load once more.
+struct Look(Weak<Shared>);
+
+impl Wake for Look {
+    fn wake(self: Arc<Self>) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.observe();
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A pool of threads as a [`Runtime`].
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use pin_project_lite::pin_project;
+use sweet_async_api::task::{Rejection, TaskRef};
+use sweet_async_api::{Moment, Priority, Refused, Root, Runtime};
+
+use crate::pool::{Closure, Shared};
+use crate::registry::Place;
+use crate::timer::Sleep;
+use crate::{clock, here};
+
+/// The pool that is current where this is made: on its own threads and within
+/// [`enter`](crate::ThreadPool::enter) and [`block_on`](crate::ThreadPool::block_on). Where none is, tasks are rejected.
+#[derive(Clone)]
+pub struct Threads {
+    pool: Option<Arc<Shared>>,
+}
+
+impl Threads {
+    pub(crate) const fn on(pool: Arc<Shared>) -> Self {
+        Self { pool: Some(pool) }
+    }
+}
+
+/// The scope of tasks that no pool takes. Nobody ever lives in it for longer than a refusal takes.
+static NOWHERE: Root = Root::new();
+
+impl Default for Threads {
+    #[inline]
+    fn default() -> Self {
+        Self { pool: here::pool() }
+    }
+}
+
+impl Runtime for Threads {
+    type Sleep = Sleep;
+    type Spawned = ();
+
+    #[inline]
+    fn root(&self) -> &Root {
+        self.pool.as_ref().map_or(&NOWHERE, |pool| &pool.root)
+    }
+
+    #[inline]
+    fn now(&self) -> Moment {
+        clock::now()
+    }
+
+    fn sleep_until(&self, at: Moment) -> Sleep {
+        Sleep::new(self.pool.clone(), at)
+    }
+
+    fn spawn<F>(&self, future: F) -> Result<(), Refused<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match &self.pool {
+            Some(pool) if pool.admits(Priority::Normal, false) => {
+                submit(pool, Priority::Normal, future);
+                Ok(())
+            }
+            _ => Err(Refused(future)),
+        }
+    }
+
+    fn spawn_blocking<F>(&self, work: F) -> Result<(), Refused<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.call(None, work)
+    }
+
+    #[inline]
+    fn spawn_task<F>(&self, future: F, task: impl FnOnce() -> TaskRef) -> Result<(), Refused<F>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(pool) = &self.pool else {
+            return Err(Refused(future));
+        };
+        let task = task();
+        let (class, below) = (task.priority(), task.has_parent());
+        if !pool.admits(class, below) {
+            return Err(Refused(future));
+        }
+        // Those below another one are reached through it.
+        let place = (!below).then(|| pool.registry.add(task.clone()));
+        let watched = Watched {
+            future,
+            task: Some(task),
+            place,
+            pool: Arc::clone(pool),
+        };
+        submit(pool, class, watched);
+        Ok(())
+    }
+
+    fn spawn_blocking_task<F>(&self, work: F, task: impl FnOnce() -> TaskRef) -> Result<(), Refused<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.call(Some(task()), work)
+    }
+
+    /// A pool that is open refuses nothing but what its queues have no room for.
+    fn refusal(&self) -> Rejection {
+        match &self.pool {
+            Some(pool) if !pool.is_closed() => Rejection::ScopeFull,
+            _ => Rejection::NoRuntime,
+        }
+    }
+}
+
+impl Threads {
+    fn call<F: FnOnce() + Send + 'static>(&self, task: Option<TaskRef>, work: F) -> Result<(), Refused<F>> {
+        match &self.pool {
+            Some(pool) if pool.has_room_for_closures() => {
+                let work = Box::new(work);
+                // One that is refused after all is dropped, which it reports itself.
+                pool.call(Closure { task, work });
+                Ok(())
+            }
+            _ => Err(Refused(work)),
+        }
+    }
+}
+
+#[inline]
+fn submit<F>(pool: &Arc<Shared>, class: Priority, future: F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let home = Arc::clone(pool);
+    let (job, task) = async_task::Builder::new()
+        .metadata(class)
+        .spawn(|_| future, move |job| home.schedule(job));
+    task.detach();
+    pool.schedule(job);
+}
+
+pin_project! {
+    /// A task's future. While it is polled, its thread says whose it is; while it lives, the pool knows of it.
+    struct Watched<F> {
+        #[pin]
+        future: F,
+        task: Option<TaskRef>,
+        // Of a task without a parent.
+        place: Option<Place>,
+        pool: Arc<Shared>,
+    }
+
+    impl<F> PinnedDrop for Watched<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(place) = this.place.take() {
+                this.pool.registry.remove(place);
+                this.pool.on_gone();
+            }
+        }
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Watched<F> {
+    type Output = ();
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        // Nobody but a worker polls it; without a seat the task is not shown, and no more.
+        let Some(seat) = here::seat() else {
+            return this.future.poll(cx);
+        };
+        let before = seat.sit(this.task.take());
+        // The engine does not unwind.
+        let polled = this.future.poll(cx);
+        *this.task = seat.sit(before);
+        polled
+    }
+}
+
+impl fmt::Debug for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Threads")
+            .field("pool", &self.pool.as_ref().map(|pool| &pool.settings.prefix))
+            .finish_non_exhaustive()
+    }
+}
