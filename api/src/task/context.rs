@@ -62,6 +62,12 @@ impl<R: Runtime> Context<R> {
     #[inline]
     pub fn checkpoint(&self) -> Result<(), Stopped> {
         self.runtime.about_to_run();
+        self.may_go_on()
+    }
+
+    /// The same where no code of the caller runs.
+    #[inline]
+    pub(super) fn may_go_on(&self) -> Result<(), Stopped> {
         if !self.is_cancelled() {
             return Ok(());
         }

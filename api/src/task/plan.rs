@@ -261,7 +261,7 @@ where
         let call = move || {
             // One that was abandoned or cancelled in the queue is not begun.
             if closure.is_abandoned() {
-            } else if let Err(Stopped { cancellation }) = context.checkpoint() {
+            } else if let Err(Stopped { cancellation }) = context.may_go_on() {
                 closure.leave(Desk::Stopped(cancellation));
             } else {
                 let result = catch_unwind(AssertUnwindSafe(|| work.call(|| context).into_result()));
