@@ -98,6 +98,34 @@ impl RetryBudget {
         }
     }
 
+    const_fn! {
+        /// The same budget with what [`RetryBudget::snapshot`] answered in it, after a restart or under other settings.
+        ///
+        /// There is no invalid snapshot: what is above the most that can be saved up counts as that (R1).
+        #[must_use]
+        pub fn restore(self, snapshot: u32) -> Self {
+            let saved = lesser(snapshot, self.most);
+            Self { word: AtomicU32::new(saved), permille: self.permille, most: self.most, floor: self.floor }
+        }
+    }
+
+    /// What is saved up, in thousandths of a retry: all that has to outlive a restart or a change of settings.
+    ///
+    /// ```
+    /// use sweet_async_core::RetryBudget;
+    ///
+    /// let before = RetryBudget::new(250, 10);
+    /// before.deposit();
+    /// let kept = before.snapshot();
+    /// let after = RetryBudget::new(500, 4).restore(kept); // others may retry more, but save up less
+    /// after.deposit();
+    /// assert_eq!((kept, after.snapshot()), (250, 750));
+    /// ```
+    #[must_use]
+    pub fn snapshot(&self) -> u32 {
+        self.read()
+    }
+
     /// Pays in for one call; what exceeds the most that can be saved up is lost (R1).
     pub fn deposit(&self) {
         self.transition(|balance| {

@@ -274,6 +274,42 @@ impl RateLimiter {
         }
     }
 
+    const_fn! {
+        /// A limiter that is as much in use at `now` as the one that answered `snapshot`, on a clock that may be another
+        /// and with a quota that may be another.
+        ///
+        /// There is no invalid snapshot: one that reaches further than the whole burst counts as that, and is over when
+        /// the burst has come back.
+        #[must_use]
+        pub fn restore(quota: Quota, now: Tick, snapshot: u32) -> Self {
+            let backlog = snapshot.saturating_mul(quota.per_tick);
+            let backlog = if backlog < quota.window { backlog } else { quota.window };
+            Self { tat: AtomicU32::new(quota.position(now).wrapping_add(backlog)), quota }
+        }
+    }
+
+    /// After how many ticks from `now` the whole burst is free, rounded up: all that has to outlive a restart or a
+    /// change of the quota.
+    ///
+    /// By rounding up, a limiter that was restored admits no cell that the old one would have refused.
+    ///
+    /// ```
+    /// use sweet_async_core::{RateLimiter, Tick, rate::Quota};
+    ///
+    /// const QUOTA: Quota = Quota::of::<1, 10, 3>(); // one in 10 ticks, three at once
+    /// let before = RateLimiter::new(QUOTA, Tick::new(0));
+    /// assert!(before.check_n(Tick::new(5), 2).is_ok());
+    /// let kept = before.snapshot(Tick::new(9));
+    /// let after = RateLimiter::restore(QUOTA, Tick::new(70_000), kept); // the clock started anew
+    /// assert_eq!((kept, after.available(Tick::new(70_000))), (16, 1));
+    /// ```
+    #[must_use]
+    pub fn snapshot(&self, now: Tick) -> u32 {
+        self.quota
+            .backlog(self.read(), self.quota.position(now))
+            .map_or(0, |backlog| backlog.div_ceil(self.quota.per_tick))
+    }
+
     /// Admits one cell, or says when to come back.
     ///
     /// # Errors
@@ -367,9 +403,11 @@ impl RateLimiter {
 #[expect(clippy::missing_fields_in_debug, reason = "the word is there, decoded")]
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The word knows the tick only modulo the circle of the quota.
+        let (whole_at, circle) = (self.read().div_ceil(self.quota.per_tick), self.quota.circle());
         f.debug_struct("RateLimiter")
             .field("quota", self.quota())
-            .field("whole_at", &Tick::new(self.read().div_ceil(self.quota.per_tick)))
+            .field("whole_at", &format_args!("tick {whole_at} modulo {circle}"))
             .finish()
     }
 }

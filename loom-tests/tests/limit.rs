@@ -86,6 +86,58 @@ fn never_above() {
     });
 }
 
+/// Race: a call ends well, another is dropped ∥ a third copies what was learned. Holds: L4, L5.
+#[test]
+fn snapshot_is_whole() {
+    static STEPS: Plain = Plain::new(0);
+    let model = Model {
+        name: "limit::snapshot_is_whole",
+        holds: "L4, L5",
+        threads: 3,
+        preemptions: Some(2),
+        witnesses: &["nothing yet", "one step", "two steps", "busy"],
+    };
+    check(model, |witness| {
+        let limit = limit(&STEPS, Bounds::of::<1, 4, 9>(), 2);
+        let others = [WELL, Outcome::Dropped].map(|outcome| {
+            let limit = Arc::clone(&limit);
+            thread::spawn(move || limit.leave(outcome).unwrap())
+        });
+        let seen = limit.snapshot();
+        for other in others {
+            let _ = other.join().unwrap();
+        }
+        match seen {
+            None => witness.saw("busy"),
+            Some(State {
+                limit,
+                memory: [first, second, third],
+            }) => {
+                assert!(
+                    first == second && second == third,
+                    "a half-written memory was copied"
+                );
+                // Four, one more for the call that ended well, half of it for the drop, in either order.
+                let steps = match (first, limit / ONE) {
+                    (0, 4) => "nothing yet",
+                    (1, 5 | 2) => "one step",
+                    (2, 2 | 3) => "two steps",
+                    (steps, limit) => panic!("after {steps} steps it is {limit}"),
+                };
+                witness.saw(steps);
+            }
+        }
+        let last = limit.snapshot().expect("nobody is at work");
+        assert_eq!(
+            last.memory,
+            [STEPS.load(SeqCst); 3],
+            "a step was lost, or counted twice"
+        );
+        assert!(last.whole() < 4, "the drop was lost");
+        assert_eq!(limit.in_flight(), 0);
+    });
+}
+
 /// Race: three calls end well at once. Holds: L3, L4.
 #[test]
 fn estimate_is_handed_over() {

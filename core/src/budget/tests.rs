@@ -46,6 +46,27 @@ fn deposit_in_every_state() {
 }
 
 #[test]
+fn restored_it_has_saved_as_much_as_before() {
+    for (saved, most, restored) in [
+        (0, 3, 0),
+        (1, 3, 1),
+        (2_999, 3, 2_999),
+        (3_000, 3, 3_000),
+        (3_001, 3, 3_000),
+        (u32::MAX, RetryBudget::MAX, MOST),
+        (u32::MAX, 0, 0),
+    ] {
+        let budget = RetryBudget::new(100, most).with_floor(1).restore(saved);
+        assert_eq!(budget.snapshot(), restored, "{saved} of {most}");
+        budget.top_up();
+        let floor = 1_000.min(most.saturating_mul(1_000));
+        assert_eq!(budget.snapshot(), restored.max(floor), "{saved} of {most}");
+    }
+    static KEPT: RetryBudget = RetryBudget::new(100, 5).restore(1_500);
+    assert_eq!(KEPT.saved(), 1);
+}
+
+#[test]
 fn try_withdraw_in_every_state() {
     let refused = |calls| Err(Overdrawn { calls });
     let table = [

@@ -125,6 +125,18 @@ impl Bounds {
         }
     }
 
+    /// The nearest limit, in parts of [`ONE`], that is not out of bounds.
+    const fn within(&self, limit: u32) -> u32 {
+        let (min, max) = (self.min * ONE, self.max * ONE);
+        if limit < min {
+            min
+        } else if limit > max {
+            max
+        } else {
+            limit
+        }
+    }
+
     /// The least that the limit shrinks to.
     #[must_use]
     pub const fn min(&self) -> u32 {
@@ -154,6 +166,27 @@ impl<P> ConcurrencyLimit<P> {
         }
     }
 
+    const_fn! {
+        /// Nothing in flight, and what a policy of the same kind remembered, from [`ConcurrencyLimit::snapshot`]; the
+        /// bounds may be others.
+        ///
+        /// There is no invalid snapshot: a limit out of bounds counts as the nearer one (L1), and a policy makes do with
+        /// any memory.
+        #[must_use]
+        pub fn restore(policy: P, bounds: Bounds, snapshot: State) -> Self {
+            let estimate = bounds.within(snapshot.limit);
+            let [first, second, third] = snapshot.memory;
+            Self {
+                word: AtomicU32::new(estimate / ONE << Word::LIMIT_SHIFT),
+                estimate: AtomicU32::new(estimate),
+                memory: [AtomicU32::new(first), AtomicU32::new(second), AtomicU32::new(third)],
+                quiet: AtomicU32::new(0),
+                bounds,
+                policy,
+            }
+        }
+    }
+
     /// How many calls may be in flight.
     #[must_use]
     pub fn limit(&self) -> u32 {
@@ -166,7 +199,7 @@ impl<P> ConcurrencyLimit<P> {
         self.read().in_flight()
     }
 
-    /// Between what the limit stays.
+    /// Between what the limit stays. For others, [`ConcurrencyLimit::restore`] what was learned with those.
     #[must_use]
     pub const fn bounds(&self) -> Bounds {
         self.bounds
@@ -239,10 +272,43 @@ impl<P: Policy> ConcurrencyLimit<P> {
         })
     }
 
+    /// What the policy remembers: all that has to outlive a restart or a change of the bounds. `None` while another
+    /// caller works out the next limit: ask again.
+    ///
+    /// It is the work of whole steps. A call that ends well while it is copied is not sampled, as beside any other that
+    /// is `BUSY`, and a drop is worked in (L5).
+    ///
+    /// ```
+    /// use sweet_async_core::limit::{Aimd, Bounds, ConcurrencyLimit, Full};
+    ///
+    /// let before = ConcurrencyLimit::new(Aimd::new(), Bounds::of::<1, 20, 100>());
+    /// before.try_acquire()?.dropped();
+    /// let kept = before.snapshot().expect("nobody else is at work");
+    /// let after = ConcurrencyLimit::restore(Aimd::new(), Bounds::of::<1, 2, 10>(), kept);
+    /// assert_eq!((before.limit(), after.limit()), (17, 10));
+    /// # Ok::<(), Full>(())
+    /// ```
+    #[must_use]
+    pub fn snapshot(&self) -> Option<State> {
+        let taken = self.transition(|word| {
+            let next = (!word.is_busy()).then_some(Word(word.0 | Word::BUSY));
+            (next.is_some(), next)
+        });
+        taken.then(|| {
+            let state = self.recall();
+            self.publish(self.read().limit());
+            state
+        })
+    }
+
     /// Steps while `BUSY`, until no drop came meanwhile.
-    fn learn(&self, mut sample: Sample) -> Word {
+    fn learn(&self, sample: Sample) -> Word {
+        self.publish(self.step(sample))
+    }
+
+    /// Gives `BUSY` back with this limit, unless a drop came meanwhile: that is a further step.
+    fn publish(&self, mut limit: u32) -> Word {
         loop {
-            let limit = self.step(sample);
             let (word, again) = self.transition(|word| {
                 if word.is_dropped() {
                     (
@@ -257,34 +323,40 @@ impl<P: Policy> ConcurrencyLimit<P> {
             if !again {
                 return word;
             }
-            sample = Sample::Dropped;
+            limit = self.step(Sample::Dropped);
+        }
+    }
+
+    /// What the policy remembers. Only the holder of `BUSY` comes here.
+    fn recall(&self) -> State {
+        let [first, second, third] = &self.memory;
+        // ORDERING: Relaxed, all of the next four. One caller at a time is here; the exchanges that take and give back
+        // `BUSY` order it after the one before (L4). Models: `limit::estimate_is_handed_over`,
+        // `limit::snapshot_is_whole`.
+        let limit = self.estimate.load(Relaxed);
+        // ORDERING: Relaxed. As above. Model: `limit::snapshot_is_whole`.
+        let first = first.load(Relaxed);
+        // ORDERING: Relaxed. As above. Model: `limit::snapshot_is_whole`.
+        let second = second.load(Relaxed);
+        // ORDERING: Relaxed. As above. Model: `limit::snapshot_is_whole`.
+        let third = third.load(Relaxed);
+        State {
+            limit,
+            memory: [first, second, third],
         }
     }
 
     /// One step of the policy on what it remembers; answers the limit. Only the holder of `BUSY` comes here.
     fn step(&self, sample: Sample) -> u32 {
-        // ORDERING: Relaxed, all of the next eight. One caller at a time is here; the exchanges that take and give
-        // back `BUSY` order it after the one before (L4). Model: `limit::estimate_is_handed_over`.
+        // ORDERING: Relaxed, all of the next four. As in `recall`. Model: `limit::estimate_is_handed_over`.
         let mut quiet = self.quiet.load(Relaxed);
-        let [first, second, third] = &self.memory;
-        let mut state = State {
-            // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
-            limit: self.estimate.load(Relaxed),
-            memory: [
-                // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
-                first.load(Relaxed),
-                // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
-                second.load(Relaxed),
-                // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
-                third.load(Relaxed),
-            ],
-        };
+        let mut state = self.recall();
         let limit = if sample == Sample::Dropped && quiet > 0 {
             quiet -= 1;
             self.read().limit()
         } else {
             let limit = self.policy.step(&mut state, sample);
-            state.limit = state.limit.clamp(self.bounds.min * ONE, self.bounds.max * ONE);
+            state.limit = self.bounds.within(state.limit);
             quiet = match sample {
                 Sample::Dropped => state.whole(),
                 Sample::Ok { .. } => quiet.saturating_sub(1),

@@ -244,8 +244,78 @@ fn quotas_are_reduced() {
 fn debug_decodes_the_word() {
     assert_eq!(
         format!("{:?}", limiter(2_001)),
-        "RateLimiter { quota: Quota { cells: 2, ticks: 5, burst: 4, skew: 1000 }, whole_at: Tick(1001) }"
+        "RateLimiter { quota: Quota { cells: 2, ticks: 5, burst: 4, skew: 1000 }, whole_at: tick 1001 modulo 2147483647 }"
     );
+}
+
+#[test]
+fn restored_it_is_as_busy_as_before() {
+    for (start, later) in [(0, 1_000), (1_000, 0), (u32::MAX - 3, 7), (7, u32::MAX - 3)] {
+        for cells in 0..=4 {
+            for passed in 0..15 {
+                let (start, later) = (Tick::new(start), Tick::new(later));
+                let before = RateLimiter::new(QUOTA, start);
+                assert_eq!(before.check_n(start, cells), Ok(()));
+                let now = start.after(passed);
+                let after = RateLimiter::restore(QUOTA, later, before.snapshot(now));
+                // Rounded up to a whole tick, which has two units.
+                for ahead in 0..12 {
+                    let (old, new) = (
+                        before.available(now.after(ahead)),
+                        after.available(later.after(ahead)),
+                    );
+                    assert!(
+                        new == old || new + 1 == old,
+                        "{cells} cells, {passed} + {ahead} ticks"
+                    );
+                }
+                assert_eq!(after.snapshot(later), before.snapshot(now));
+            }
+        }
+    }
+}
+
+#[test]
+fn any_number_is_a_snapshot_and_none_admits_too_much() {
+    let fine = Quota::new(1_000, 1, 1)
+        .and_then(|quota| quota.with_skew(0))
+        .expect("within the limits");
+    for quota in [QUOTA, fine, Quota::of::<1, 1_000, 1_000>()] {
+        for snapshot in [0, 1, 7, 1 << 16, 1 << 31, u32::MAX] {
+            for now in [0, 1_000, u32::MAX].map(Tick::new) {
+                let limiter = RateLimiter::restore(quota, now, snapshot);
+                let back = quota.window.div_ceil(quota.per_tick);
+                assert!(
+                    limiter.snapshot(now) <= back.min(snapshot),
+                    "{snapshot}: {limiter:?}"
+                );
+                assert_eq!(
+                    limiter.available(now) == quota.burst(),
+                    snapshot == 0,
+                    "{snapshot}: {limiter:?}"
+                );
+                assert_eq!(
+                    limiter.available(now.after(back)),
+                    quota.burst(),
+                    "{snapshot}: {limiter:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_change_of_the_quota_keeps_the_time_that_is_taken() {
+    let now = Tick::new(u32::MAX);
+    let slow = RateLimiter::new(Quota::of::<1, 100, 4>(), now);
+    assert_eq!(slow.check_n(now, 2), Ok(()));
+    // Twice as fast: what is taken for 200 ticks is taken for 200 ticks still.
+    let fast = RateLimiter::restore(Quota::of::<1, 50, 8>(), now, slow.snapshot(now));
+    assert_eq!((slow.snapshot(now), fast.snapshot(now)), (200, 200));
+    assert_eq!(fast.available(now), 4);
+    // A burst that is shorter than that is taken as a whole.
+    let small = RateLimiter::restore(Quota::of::<1, 50, 2>(), now, slow.snapshot(now));
+    assert_eq!(small.check(now), Err(RetryAt { at: now.after(50) }));
 }
 
 #[test]

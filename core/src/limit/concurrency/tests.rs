@@ -3,8 +3,8 @@ extern crate alloc;
 use alloc::format;
 use alloc::string::ToString;
 
-use super::{Bounds, BoundsError, ConcurrencyLimit, Full, NotEntered, ONE, Outcome, Word};
-use crate::limit::{Aimd, Policy, Sample, State};
+use super::{AtomicU32, Bounds, BoundsError, ConcurrencyLimit, Full, NotEntered, ONE, Outcome, Word};
+use crate::limit::{Aimd, Gradient2, Policy, Sample, State, Vegas};
 
 const BUSY: u32 = Word::BUSY;
 const DROPPED: u32 = Word::DROPPED;
@@ -107,7 +107,7 @@ fn a_drop_while_busy_is_taken_up() {
         .leave(Outcome::Ok { latency: 1 })
         .expect("entered");
     let machine = ConcurrencyLimit {
-        word: super::AtomicU32::new(busy.0),
+        word: AtomicU32::new(busy.0),
         ..ConcurrencyLimit::new(Aimd::new().backoff(50), Bounds::of::<1, 8, 8>())
     };
     assert_eq!(machine.leave(Outcome::Dropped), Ok(8));
@@ -140,6 +140,99 @@ fn a_permit_gives_back_once() {
     assert_eq!(machine.in_flight(), 0);
     assert_eq!(machine.leave(Outcome::Dropped), Err(NotEntered));
     assert_eq!(machine.limit(), 2);
+}
+
+#[test]
+fn snapshot_in_every_state() {
+    for (flags, in_flight) in STATES {
+        let machine = ConcurrencyLimit {
+            word: AtomicU32::new(word(flags, 3, in_flight).0),
+            ..ConcurrencyLimit::new(Aimd::new(), Bounds::of::<1, 3, 9>())
+        };
+        let learned = State {
+            limit: 3 * ONE,
+            memory: [0; 3],
+        };
+        let free = flags & BUSY == 0;
+        assert_eq!(
+            machine.snapshot(),
+            free.then_some(learned),
+            "{flags:x} {in_flight}"
+        );
+        assert_eq!(
+            machine.word.into_inner(),
+            word(flags, 3, in_flight).0,
+            "{flags:x} {in_flight}"
+        );
+    }
+}
+
+#[test]
+fn restored_it_goes_on_where_it_was() {
+    fn goes_on<P: Policy>(policy: P) {
+        let bounds = Bounds::of::<2, 10, 60>();
+        let before = ConcurrencyLimit::new(policy, bounds);
+        let calls = |machine: &ConcurrencyLimit<P>, rounds: core::ops::Range<u32>| {
+            for call in rounds {
+                for _ in 0..machine.limit() {
+                    machine.try_enter().expect("below the limit");
+                }
+                let latency = 20 + call * 7 % 13 + machine.limit() / 3;
+                while machine.in_flight() > 1 {
+                    let _ = machine.leave(Outcome::Ok { latency });
+                }
+                let last = if call % 61 == 0 {
+                    Outcome::Dropped
+                } else {
+                    Outcome::Ok { latency }
+                };
+                let _ = machine.leave(last);
+            }
+        };
+        calls(&before, 1..301);
+        let kept = before.snapshot().expect("nobody is at work");
+        // Not in the middle of a probe, which lets fewer in than it remembers.
+        assert_eq!(before.limit(), kept.whole());
+        let after = ConcurrencyLimit::restore(policy, bounds, kept);
+        assert_eq!(after.snapshot(), Some(kept));
+        // Drops of the same event as those before are not remembered: the calls begin with none.
+        calls(&before, 1..301);
+        calls(&after, 1..301);
+        assert_eq!(
+            (after.limit(), after.snapshot()),
+            (before.limit(), before.snapshot())
+        );
+    }
+    goes_on(Aimd::new());
+    goes_on(Vegas::new());
+    goes_on(Gradient2::new());
+}
+
+#[test]
+fn any_words_are_a_snapshot() {
+    fn makes_do<P: Policy>(policy: P) {
+        let bounds = Bounds::of::<2, 10, 60>();
+        let odd = [0, 1, 1 << 16, 1 << 31, u32::MAX - 1, u32::MAX];
+        let words = odd
+            .into_iter()
+            .flat_map(|limit| odd.map(|first| (limit, first)))
+            .flat_map(|(limit, first)| odd.map(|second| (limit, first, second)))
+            .flat_map(|(limit, first, second)| odd.map(|third| (limit, [first, second, third])));
+        for (limit, memory) in words {
+            let machine = ConcurrencyLimit::restore(policy, bounds, State { limit, memory });
+            for latency in [0, 1, 900, u32::MAX] {
+                let stays = machine.limit();
+                assert!((2..=60).contains(&stays), "{limit} {memory:?}: {stays}");
+                machine.try_enter().expect("nothing is in flight");
+                let _ = machine.leave(Outcome::Ok { latency });
+                machine.try_enter().expect("nothing is in flight");
+                let _ = machine.leave(Outcome::Dropped);
+            }
+        }
+    }
+    makes_do(Aimd::new());
+    makes_do(Vegas::new());
+    makes_do(Gradient2::new());
 }
 
 #[test]
