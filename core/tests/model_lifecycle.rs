@@ -15,6 +15,7 @@ enum Operation {
     Cancel(Level, Reason),
     Shield,
     Unshield,
+    Restart,
 }
 
 struct Naive {
@@ -109,6 +110,13 @@ impl Naive {
         may
     }
 
+    fn restart(&mut self) -> Result<State, FinishError> {
+        if !self.state.is_terminal() {
+            return Err(self.refusal());
+        }
+        Ok(core::mem::replace(self, Self::new()).state)
+    }
+
     const fn refusal(&self) -> FinishError {
         if self.state.is_terminal() {
             FinishError::Over(self.state)
@@ -140,6 +148,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         60 => Just(Operation::Shield),
         40 => Just(Operation::Unshield),
         1 => Just(Operation::Reject),
+        1 => Just(Operation::Restart),
         2 => select(ends.to_vec()).prop_map(Operation::Finish),
         3 => (select(levels.to_vec()), select(reasons.to_vec()))
             .prop_map(|(level, reason)| Operation::Cancel(level, reason)),
@@ -168,6 +177,7 @@ proptest! {
                 }
                 Operation::Shield => prop_assert_eq!(task.shield().is_ok(), naive.shield()),
                 Operation::Unshield => prop_assert_eq!(task.unshield().is_ok(), naive.unshield()),
+                Operation::Restart => prop_assert_eq!(task.restart(), naive.restart()),
             }
             let after = task.snapshot();
             prop_assert_eq!(after.state(), naive.state);
@@ -176,6 +186,10 @@ proptest! {
             prop_assert_eq!(after.attempt(), naive.attempt);
             prop_assert_eq!(after.is_shielded(), naive.shields > 0);
             prop_assert_eq!(task.is_cancelled(), naive.level.is_some());
+            if before.state().is_terminal() && matches!(operation, Operation::Restart) {
+                prop_assert!(after == Lifecycle::new().snapshot(), "something of the old run stayed");
+                continue;
+            }
             prop_assert!(!before.state().is_terminal() || before == after, "an end changed");
             prop_assert!(before.level() <= after.level(), "the level fell");
             prop_assert!(before.attempt() <= after.attempt(), "the count of attempts fell");

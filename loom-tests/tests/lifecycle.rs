@@ -423,3 +423,99 @@ fn shields_and_levels_keep_each_other() {
         assert_eq!(last.reason(), Some(Reason::Sibling), "the reason was lost");
     });
 }
+
+/// Race: the worker completes ∥ a supervisor restarts ∥ the next worker starts. Holds: L8.
+#[test]
+fn restart_hands_over() {
+    let model = Model {
+        name: "lifecycle::restart_hands_over",
+        holds: "L1, L8",
+        threads: 3,
+        preemptions: None,
+        witnesses: &["too early", "restarted", "started again", "started too early"],
+    };
+    check(model, |witness| {
+        let task = Task::running();
+        let worker = with(&task, |task| task.finish(0, End::Completed));
+        let next = with(&task, |task| {
+            let start = task.life.start();
+            (start, task.sees(0), task.sees(1))
+        });
+        task.note(1);
+        let restart = task.life.restart();
+        let saw_the_result = task.sees(0);
+        assert_eq!(join(worker), Ok(()), "the worker could not end its own run");
+        let (start, saw_the_first, saw_the_second) = join(next);
+        let last = task.life.snapshot();
+        match restart {
+            Ok(end) => {
+                assert_eq!(end, State::Completed);
+                assert!(saw_the_result, "who restarted missed what the old run left");
+                witness.saw("restarted");
+            }
+            Err(error) => {
+                assert_eq!(error, FinishError::Misplaced(State::Running));
+                assert_eq!(last.state(), State::Completed, "a run was cut off");
+                witness.saw("too early");
+            }
+        }
+        if start == Start::Run {
+            assert!(restart.is_ok(), "a run began before the other had ended");
+            assert!(
+                saw_the_first && saw_the_second,
+                "the new run missed what was written before it"
+            );
+            assert_eq!((last.state(), last.attempt()), (State::Running, 1));
+            witness.saw("started again");
+        } else {
+            assert!(matches!(start, Start::Over(State::Running | State::Completed)));
+            witness.saw("started too early");
+        }
+    });
+}
+
+/// Race: a killed task is restarted ∥ somebody cancels late ∥ a third looks twice. Holds: L2, L3, L8.
+#[test]
+fn restart_meets_the_late_canceller() {
+    let model = Model {
+        name: "lifecycle::restart_meets_the_late_canceller",
+        holds: "L2, L3, L8",
+        threads: 3,
+        preemptions: None,
+        witnesses: &["too late for the old run", "ended the new run", "both runs seen"],
+    };
+    check(model, |witness| {
+        let task = Task::running();
+        assert_eq!(task.life.cancel(Level::Kill, Reason::Shutdown), Cancel::Raised);
+        assert_eq!(task.life.finish(End::Cancelled), Ok(()));
+        let canceller = with(&task, |task| task.life.cancel(Level::Graceful, Reason::Parent));
+        let looker = with(&task, |task| [task.life.snapshot(), task.life.snapshot()]);
+        assert_eq!(task.life.restart(), Ok(State::Cancelled), "nobody else restarts");
+        let (cancel, looks) = (join(canceller), join(looker));
+        let kind = |seen: Snapshot| (seen.state(), seen.level(), seen.reason(), seen.attempt());
+        let old = (State::Cancelled, Some(Level::Kill), Some(Reason::Shutdown), 1);
+        let fresh = (State::Pending, None, None, 0);
+        let ended = (State::Cancelled, Some(Level::Graceful), Some(Reason::Parent), 0);
+        let last = kind(task.life.snapshot());
+        match cancel {
+            Cancel::Over(State::Cancelled) => {
+                assert_eq!(last, fresh, "a request to the old run changed the new one");
+                witness.saw("too late for the old run");
+            }
+            Cancel::Ended => {
+                assert_eq!(last, ended, "the new run took something over from the old one");
+                witness.saw("ended the new run");
+            }
+            other => panic!("a late request is answered {other:?}"),
+        }
+        let order = looks.map(|seen| [old, fresh, ended].iter().position(|each| *each == kind(seen)));
+        assert!(
+            order[0].is_some() && order[1].is_some(),
+            "neither run was seen: {looks:?}"
+        );
+        assert!(order[0] <= order[1], "the looker went back: {looks:?}");
+        if order[0] == Some(0) && order[1] > Some(0) {
+            witness.saw("both runs seen");
+        }
+    });
+}

@@ -11,6 +11,8 @@
 //!      | finish(TimedOut)| cancel(KillHard) |
 //!      v                 v                  v
 //!   [ Cancelled | TimedOut ]   [ Completed | Failed | Panicked | TimedOut | Cancelled ]
+//!
+//!   any end ---restart---> [ Pending ], a new run
 //! ```
 //!
 //! | bits   | name      | meaning                                                                |
@@ -24,14 +26,26 @@
 //! A live task with a level is *cancelling*; that is read off the word, not a state of its own, so that attempts and
 //! waits go on while a graceful cancellation is under way.
 //!
-//! - **L1** Exactly one terminal state is entered, and the word never changes after it.
-//! - **L2** `LEVEL` only grows.
-//! - **L3** `REASON` is set together with the first level and never changes.
+//! - **L1** Exactly one terminal state is entered in a run, and the word never changes after it, except by `restart`.
+//! - **L2** `LEVEL` only grows within a run.
+//! - **L3** `REASON` is set together with the first level and never changes within a run.
 //! - **L4** After [`Lifecycle::cancel`] answered [`Cancel::Raised`] for [`Level::Kill`], no result is accepted: neither
 //!   Completed nor Failed nor `TimedOut` can be the end.
 //! - **L5** A task that was cancelled before it started never starts.
 //! - **L6** Whoever reads a terminal state sees everything its owner wrote before it finished.
-//! - **L7** `ATTEMPT` never shrinks.
+//! - **L7** `ATTEMPT` never shrinks within a run.
+//! - **L8** A run follows only on the end of the one before: `restart` is refused before it, and succeeds once for it.
+//!   The new run has no level, no reason, no shield and no attempt of the old one. Who restarts sees what was written
+//!   before the end, and who starts the new run sees that and what was written before the restart.
+//!
+//! # Running again
+//! A task in a `static` runs again after [`Lifecycle::restart`]. It belongs to the owner, like `start` and `finish`: to
+//! whoever knows that nothing of the old run is still at work. After a hard kill that is the moment at which the work
+//! has returned, not the moment of the kill, so nothing that the killed work does later can be taken for the new run.
+//!
+//! A run has no name. Whoever cancels means the run of that moment, and who reads twice may have slept through an end.
+//! Where a late request must not meet the next run, or an end must not be missed, the owner restarts after those who
+//! cancel and watch have let go; with the feature `waiters`, when `WaiterSet::is_empty` says so.
 //!
 //! Every operation is lock-free: a failed compare-and-swap means that another thread's succeeded. Reads are one load.
 //! The table test is `lifecycle/tests.rs`, the random one `tests/model_lifecycle.rs`, the models
@@ -44,14 +58,15 @@ use core::fmt;
 
 use crate::sync::{
     AtomicU32,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
     const_fn,
 };
 use word::{Decision, Word};
 
 /// The lifecycle of one task, in one 32-bit word.
 ///
-/// Shared by reference between the task's owner, which starts and finishes it, and anybody who cancels or looks.
+/// Shared by reference between the task's owner, which starts, finishes and restarts it, and anybody who cancels or
+/// looks.
 ///
 /// # Examples
 /// ```
@@ -64,6 +79,8 @@ use word::{Decision, Word};
 /// task.finish(End::Completed)?;
 /// assert_eq!(task.state(), State::Completed);
 /// assert_eq!(task.cancel(Level::Kill, Reason::Requested), Cancel::Over(State::Completed));
+/// assert_eq!(task.restart()?, State::Completed);
+/// assert!(!task.is_cancelled());
 /// # Ok::<(), sweet_async_core::lifecycle::FinishError>(())
 /// ```
 pub struct Lifecycle {
@@ -210,12 +227,12 @@ impl Lifecycle {
     /// Begins the first attempt of a pending task.
     #[inline]
     pub fn start(&self) -> Start {
-        // ORDERING: Acquire on failure: an owner that may not start reads what the canceller wrote (L5). Relaxed on
-        // success: the pending word was written by the constructor, which publishes nothing by it, and starting
-        // publishes nothing either. Model: `lifecycle::cancel_before_start`.
+        // ORDERING: Acquire on failure: an owner that may not start reads what the canceller wrote (L5). Acquire on
+        // success: the run sees what was written before the restart (L8); starting publishes nothing. Models:
+        // `lifecycle::cancel_before_start`, `lifecycle::restart_hands_over`.
         match self
             .word
-            .compare_exchange(Word::PENDING.0, Word::STARTED.0, Relaxed, Acquire)
+            .compare_exchange(Word::PENDING.0, Word::STARTED.0, Acquire, Acquire)
         {
             Ok(_) => Start::Run,
             Err(found) => Start::Over(Word(found).state()),
@@ -232,7 +249,7 @@ impl Lifecycle {
         self.change(Word::resume)
     }
 
-    /// Ends the task. Exactly one call in its life succeeds (L1).
+    /// Ends the task. Exactly one call in a run succeeds (L1).
     ///
     /// # Errors
     /// [`FinishError::Cancelled`] when a cancellation forbids this end (L4): finish as [`End::Cancelled`] instead.
@@ -245,6 +262,29 @@ impl Lifecycle {
     /// Refuses a task that has not started.
     pub fn reject(&self) -> Result<(), FinishError> {
         self.change(Word::reject)
+    }
+
+    /// Begins a new run after the end of the last one, and answers how that ended (L8).
+    ///
+    /// The task is pending again, and nothing of the old run stays in the word. Only the owner restarts, and only when
+    /// nothing of the old run is still at work; the section *Running again* of the [module](self) says why.
+    ///
+    /// # Errors
+    /// [`FinishError::Misplaced`] when the task has not ended. Nothing changes.
+    pub fn restart(&self) -> Result<State, FinishError> {
+        // ORDERING: Relaxed. A guess that the exchange below verifies, or a refusal, after which nobody reads anything
+        // else. Model: `lifecycle::restart_hands_over`.
+        let mut seen = self.word.load(Relaxed);
+        loop {
+            let (next, end) = Word(seen).restart()?;
+            // ORDERING: AcqRel; Relaxed on failure, which is a guess again. Acquire lets the owner of the new run see
+            // what the old one left, Release hands that and what was written since to who starts (L8). Model:
+            // `lifecycle::restart_hands_over`.
+            match self.word.compare_exchange_weak(seen, next.0, AcqRel, Relaxed) {
+                Ok(_) => return Ok(end),
+                Err(found) => seen = found,
+            }
+        }
     }
 
     /// Asks for cancellation at `level`.

@@ -178,6 +178,36 @@ fn resume_in_every_state() {
 }
 
 #[test]
+fn restart_in_every_state() {
+    for before in every(&STATES) {
+        let before = before.attempt(65_535).shields(63);
+        if before.state.is_terminal() {
+            let fresh = Layout::of(State::Pending);
+            expect(before, Lifecycle::restart, &Ok(before.state), fresh);
+        } else {
+            expect(before, Lifecycle::restart, &Err(refusal(before.state)), before);
+        }
+    }
+}
+
+#[test]
+fn a_static_task_runs_again_and_again() {
+    static TASK: Lifecycle = Lifecycle::new();
+    for end in ENDS.into_iter().chain(ENDS) {
+        assert_eq!(TASK.start(), Start::Run);
+        if end == End::Cancelled {
+            assert_eq!(TASK.cancel(Level::KillHard, Reason::Deadline), Cancel::Ended);
+        } else {
+            assert_eq!(TASK.finish(end), Ok(()));
+        }
+        let ended = TASK.state();
+        assert_eq!(TASK.restart(), Ok(ended));
+        assert_eq!(TASK.restart(), Err(FinishError::Misplaced(State::Pending)));
+        assert!(TASK.snapshot() == Lifecycle::new().snapshot(), "{TASK:?}");
+    }
+}
+
+#[test]
 fn reject_in_every_state() {
     for before in every(&STATES) {
         if before.state == State::Pending {

@@ -112,6 +112,15 @@ impl Word {
         }
     }
 
+    pub(super) const fn restart(self) -> Decision<State, FinishError> {
+        let state = self.state();
+        if state.is_terminal() {
+            Ok((Self::PENDING, state))
+        } else {
+            Err(FinishError::Misplaced(state))
+        }
+    }
+
     pub(super) const fn cancel(self, level: Level, reason: Reason) -> Decision<Cancel, Cancel> {
         let state = self.state();
         if state.is_terminal() {
