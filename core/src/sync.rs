@@ -5,6 +5,7 @@
 //! | plain | default | `core::sync::atomic` |
 //! | loom | `--cfg sweet_loom` | `loom`, so that models explore every interleaving |
 //! | portable | feature `portable-atomic` | `portable-atomic`, for cores without compare-and-swap |
+//! | counting | unit tests | one of the others, which it counts the uses of: what is documented of costs is counted |
 //!
 //! Constructors of machines are `const` on the plain and the portable face; loom's atomics register with the running
 //! model when they are made, so they cannot be. The [`const_fn!`] macro writes both.
@@ -14,9 +15,14 @@
     clippy::disallowed_types,
     reason = "the house alias; every other file uses it"
 )]
-pub(crate) type AtomicU32 = core::sync::atomic::AtomicU32;
+type Plain = core::sync::atomic::AtomicU32;
 #[cfg(all(not(sweet_loom), feature = "portable-atomic"))]
-pub(crate) type AtomicU32 = portable_atomic::AtomicU32;
+type Plain = portable_atomic::AtomicU32;
+
+#[cfg(all(not(sweet_loom), not(test)))]
+pub(crate) type AtomicU32 = Plain;
+#[cfg(all(not(sweet_loom), test))]
+pub(crate) type AtomicU32 = tests::AtomicU32;
 #[cfg(sweet_loom)]
 pub(crate) type AtomicU32 = loom::sync::atomic::AtomicU32;
 
@@ -62,3 +68,6 @@ pub(crate) fn back_off() {
 /// For how many hints: enough to double what two threads get done, and less than a microsecond.
 #[cfg(not(any(sweet_loom, target_os = "none")))]
 const LOST: u32 = 16;
+
+#[cfg(all(not(sweet_loom), test))]
+mod tests;
