@@ -86,6 +86,7 @@
 //! | how many workers does the load need | [`Scaler`] |
 //! | how many, how high, how distributed | [`Counter`], [`Gauge`], [`Histogram`], [`ShardedCounter`] |
 //! | who sleeps until there is a permit or a stop | `WaiterSet`, with the feature `waiters` |
+//! | how does an interrupt hand items to a task | `Mailbox`, with the feature `mailbox` |
 //!
 //! # How a machine talks
 //! A machine answers with what its caller does next, and does nothing itself: it wakes nobody, sends nothing, keeps no
@@ -118,11 +119,12 @@
 //! - *Wait-free*: everything that only loads; `Lifecycle::start`; `Counter::add`, `take` and `Histogram::record` below
 //!   [`Counter::MAX`]; `Gauge::set`; `add` to a shard; `AtomicVectorClock::merge`; `Nodes::enroll`. (Where the processor
 //!   has these exchanges as one instruction; with load-linked and store-conditional they are lock-free.)
-//! - *Lock-free*: everything else. A caller starts again only because another one's change took effect in between.
+//! - *Lock-free*: everything else. A caller starts again only because another one's change took effect in between; where
+//!   there is an operating system, some pause for less than a microsecond before they do.
 //! - With `portable-atomic` on a core without compare-and-swap, an exchange is a short critical section; which one, the
 //!   firmware picks.
-//! - `Acquire` and `Cancelled`, the futures of `waiters`, belong to one task each; waking is for everybody, interrupts too,
-//!   and runs the wakers of the tasks.
+//! - The futures of `waiters` and `mailbox` belong to one task each; waking is for everybody, interrupts too, and runs the
+//!   wakers of the tasks. Interrupts use `Mailbox::try_send` and `try_recv`, which never wait.
 //!
 //! What each machine guarantees under concurrency is a numbered list in its module (**L1**, **C5**), and a model that loom
 //! explores for each; `loom-tests/EVIDENCE.md` says what was explored and which mutants were noticed. Nothing panics:
@@ -141,8 +143,9 @@
 //! # Features
 //! | feature | brings | and with it |
 //! |---|---|---|
-//! | none | every machine but the one below | no crate |
+//! | none | every machine but the two below | no crate |
 //! | `waiters` | `WaiterSet`: futures that sleep until there is a credit or a stop | `atomic-waker` |
+//! | `mailbox` | `Mailbox`: a queue between tasks and interrupts; and `waiters` | `atomic_refcell` |
 //! | `portable-atomic` | atomics for cores without compare-and-swap | `portable-atomic` |
 //!
 //! # Targets
@@ -160,8 +163,9 @@
 //! no target needs more.
 //!
 //! # What it costs
-//! Bytes are the same on every target. The counts are those of one call without interference; another's change in between
-//! costs one load or failed exchange more.
+//! Bytes are the same on every target, except where wakers and items lie beside the words (`*`), and for the limiter, which
+//! takes two cache lines where pointers have 64 bits. The counts are those of
+//! one call without interference; another's change in between costs one load or failed exchange more.
 //!
 //! | machine | bytes | call | loads | stores | exchanges |
 //! |---|---:|---|---:|---:|---:|
@@ -186,8 +190,8 @@
 //! | `CircuitBreaker<AnyWindow>` | 368 | `try_admit` and `record`, closed, well | 3 | 0 | 1 |
 //! | `RetryBudget` | 16 | `deposit` | 1 | 0 | 1 |
 //! | `RetryBudget` | 16 | `try_withdraw` | 1 | 0 | 1 |
-//! | `RateLimiter` | 24 | `check` | 1 | 0 | 1 |
-//! | `RateLimiter` | 24 | `check_n`, refused | 1 | 0 | 0 |
+//! | `RateLimiter` | 24 or 128 | `check` | 1 | 0 | 1 |
+//! | `RateLimiter` | 24 or 128 | `check_n`, refused | 1 | 0 | 0 |
 //! | `ConcurrencyLimit<Aimd>` | 40 | `try_acquire` | 1 | 0 | 1 |
 //! | `ConcurrencyLimit<Aimd>` | 40 | `ok`, `dropped` | 7 | 5 | 2 |
 //! | `ConcurrencyLimit<Vegas>` | 36 | `ok`, `dropped` | 7 | 5 | 2 |
@@ -207,8 +211,11 @@
 //! | `Gauge` | 4 | `raise`, `lower` | 1 | 0 | 1 |
 //! | `Histogram` | 960 | `record` | 0 | 0 | 1 |
 //! | `ShardedCounter<4>` | 320 | `add` to a shard | 0 | 1 | 0 |
+//! | `Mailbox<u32, 4>` | * | `try_send`, nobody waits | 2 | 0 | 5 |
+//! | `Mailbox<u32, 4>` | * | `try_recv`, nobody waits | 1 | 0 | 4 |
 //!
-//! `WaiterSet<N>` is one word and `N` cells of three pointers. A unit test counts all of it, and compares it with this
+//! A `WaiterSet<N>` is one word and `N` cells of three pointers; the cell that an item lies in has a flag of its own,
+//! which is not counted here. A unit test counts all of it, and compares it with this
 //! table.
 #![no_std]
 #![forbid(unsafe_code)]

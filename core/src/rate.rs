@@ -284,7 +284,7 @@ impl RateLimiter {
         pub fn restore(quota: Quota, now: Tick, snapshot: u32) -> Self {
             let backlog = snapshot.saturating_mul(quota.per_tick);
             let backlog = if backlog < quota.window { backlog } else { quota.window };
-            Self { tat: AtomicU32::new(quota.position(now).wrapping_add(backlog)), quota }
+            Self { tat: Line(AtomicU32::new(quota.position(now).wrapping_add(backlog))), quota }
         }
     }
 

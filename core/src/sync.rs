@@ -69,5 +69,6 @@ pub(crate) fn back_off() {
 #[cfg(not(any(sweet_loom, target_os = "none")))]
 const LOST: u32 = 16;
 
-#[cfg(all(not(sweet_loom), test))]
+#[cfg(test)]
+#[cfg(not(sweet_loom))]
 mod tests;

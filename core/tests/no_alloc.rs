@@ -58,6 +58,7 @@ fn lifecycle() {
         let _ = black_box(task.cancel(Level::Kill, Reason::Parent));
         let _ = black_box((task.finish(End::Completed), task.finish(End::Cancelled)));
         let _ = black_box((task.start(), task.reject(), Lifecycle::new().reject()));
+        let _ = black_box((task.restart(), task.restart()));
     });
 }
 
@@ -130,6 +131,8 @@ fn limit() {
         let _ = black_box((limit.try_enter(), limit.limit(), limit.in_flight()));
         let _ = black_box((one.map(|permit| permit.ok(9)), two.map(Permit::dropped)));
         let _ = black_box((limit.try_acquire(), limit.leave(limit::Outcome::Ignored)));
+        let kept = limit.snapshot().unwrap_or_default();
+        let _ = black_box(ConcurrencyLimit::restore(policy, limit.bounds(), kept));
     }
     allocates_nothing(|| {
         calls(Aimd::new());
@@ -179,6 +182,7 @@ fn rate() {
         let _ = black_box((limiter.check_n(now, 300), limiter.check_n(now, 513)));
         let _ = black_box((limiter.check_n(now, 210), limiter.check(now)));
         let _ = black_box((limiter.available(now), limiter.check(now.after(9))));
+        let _ = black_box(RateLimiter::restore(*limiter.quota(), now, limiter.snapshot(now)));
     });
 }
 
@@ -244,6 +248,8 @@ fn budget() {
         budget.deposit();
         budget.top_up();
         let _ = black_box((budget.saved(), budget.try_withdraw()));
+        let kept = budget.snapshot();
+        let _ = black_box(budget.restore(kept));
     });
 }
 

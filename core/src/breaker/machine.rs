@@ -204,6 +204,10 @@ impl<W> CircuitBreaker<W> {
     pub(super) fn word(&self) -> Word {
         self.read()
     }
+
+    pub(super) fn into_window(self) -> W {
+        self.window
+    }
 }
 
 impl<W: Window> CircuitBreaker<W> {

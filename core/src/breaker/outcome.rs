@@ -88,7 +88,23 @@ impl Outcome {
 /// [`CircuitBreaker::give_back`](super::CircuitBreaker::give_back), to the breaker it came from. A probe's ticket that
 /// is lost keeps its place until the lease ends. [`Permit`](super::Permit) hands it back by itself.
 #[must_use = "a probe's ticket that is lost keeps its place until the lease ends; record it or give it back"]
-#[derive(Debug, Eq, PartialEq)]
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::Tick;
+/// use sweet_async_core::breaker::{CircuitBreaker, Consecutive, Outcome, Rules, Ticket};
+///
+/// static BUS: CircuitBreaker<Consecutive> = CircuitBreaker::new(Consecutive::new());
+/// let settings = Rules::new().check()?;
+///
+/// /// A request on its way: the ticket waits in it for the interrupt that ends the transfer.
+/// struct Transfer(Ticket);
+/// let transfer = Transfer(BUS.try_admit(&settings, Tick::new(0))?);
+/// assert!(!transfer.0.is_probe());
+/// let _ = BUS.record(&settings, transfer.0, Outcome::Ok, Tick::new(3));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Eq, PartialEq)]
 pub struct Ticket(u32);
 
 impl Ticket {
@@ -120,6 +136,16 @@ impl Ticket {
     #[must_use]
     pub const fn half_opened(&self) -> bool {
         self.0 & Self::FIRST != 0
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("generation", &self.generation())
+            .field("probe", &self.is_probe())
+            .field("half_opened", &self.half_opened())
+            .finish()
     }
 }
 

@@ -475,3 +475,66 @@ fn lives_in_a_static() {
     static BREAKER: CircuitBreaker<AnyWindow> = CircuitBreaker::new(AnyWindow::Calls(LastCalls::new()));
     assert_eq!(BREAKER.state(), State::Closed);
 }
+
+#[test]
+fn debug_of_a_window_sums_up_its_words() {
+    let settings = Rules::new().minimum_calls(60).slow_rate(90).check().unwrap();
+    let record = |breaker: &dyn Fn(Outcome)| {
+        for outcome in [Outcome::Failed, Outcome::SlowOk, Outcome::SlowFailed, Outcome::Ok] {
+            breaker(outcome);
+        }
+    };
+    let calls = CircuitBreaker::new(LastCalls::<4, 4>::new());
+    record(&|outcome| {
+        let ticket = calls.try_admit(&settings, NOW).unwrap();
+        assert_eq!(calls.record(&settings, ticket, outcome, NOW), Recorded::Unchanged);
+    });
+    assert_eq!(
+        format!("{:?}", calls.into_window()),
+        "LastCalls { capacity: 73, generation: 0, calls: 4, failed: 2, slow: 2 }"
+    );
+    let time = CircuitBreaker::new(AnyWindow::Time(super::LastTime::new()));
+    record(&|outcome| {
+        let ticket = time.try_admit(&settings, NOW).unwrap();
+        assert_eq!(time.record(&settings, ticket, outcome, NOW), Recorded::Unchanged);
+    });
+    assert_eq!(
+        format!("{:?}", time.into_window()),
+        "Time(LastTime { buckets: 16, epoch: 0, calls: 4, failed: 2, slow: 2, .. })"
+    );
+}
+
+#[test]
+fn new_settings_hold_at_once_and_nothing_is_lost() {
+    let now = |tick| Tick::new(u32::MAX).after(tick);
+    let rules = Rules::new().failures(5).open_for(1_000).probes(1);
+    let patient = rules.check().unwrap();
+    let strict = rules.failures(3).open_for(200).probes(2).check().unwrap();
+    let breaker = CircuitBreaker::new(Consecutive::new());
+    let record = |settings, tick, outcome| {
+        let ticket = breaker.try_admit(settings, now(tick)).unwrap();
+        breaker.record(settings, ticket, outcome, now(tick))
+    };
+    for tick in 0..2 {
+        assert_eq!(record(&patient, tick, Outcome::Failed), Recorded::Unchanged);
+    }
+    // The two failures of before count under the new threshold.
+    let retry_at = now(202);
+    assert_eq!(record(&strict, 2, Outcome::Failed), Recorded::Opened { retry_at });
+    // What is open stays open for as long as it was told, whatever comes meanwhile.
+    assert_eq!(
+        breaker.try_admit(&patient, now(201)),
+        Err(Refused::Open { retry_at })
+    );
+    // A probe admitted under the new number of probes, one under the old one.
+    let probe = breaker.try_admit(&strict, now(202)).unwrap();
+    assert_eq!(
+        breaker.record(&strict, probe, Outcome::Ok, now(203)),
+        Recorded::Unchanged
+    );
+    let probe = breaker.try_admit(&patient, now(204)).unwrap();
+    assert_eq!(
+        breaker.record(&patient, probe, Outcome::Ok, now(205)),
+        Recorded::Closed
+    );
+}

@@ -1,12 +1,24 @@
 //! Additive increase, multiplicative decrease.
 
-use super::policy::{ONE, Policy, Sample, State, percent, ratio};
+use core::fmt;
+
+use super::policy::{ONE, Policy, Sample, State, hundredths, percent, ratio};
 
 /// Grows by one in each round of calls that end well, and shrinks by a share when one is dropped.
 ///
 /// The rule of Chiu and Jain (1989). Netflix' `AIMDLimit` grows by one with each call instead of each round, shrinks
 /// with each drop, and counts slow calls as dropped; here the caller, who has the timeout, says so.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::limit::{Aimd, Bounds, ConcurrencyLimit, Full};
+///
+/// let limit = ConcurrencyLimit::new(Aimd::new().backoff(50), Bounds::of::<1, 8, 100>());
+/// limit.try_acquire()?.dropped();
+/// assert_eq!(limit.limit(), 4);
+/// # Ok::<(), Full>(())
+/// ```
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Aimd {
     backoff: u32,
 }
@@ -40,5 +52,13 @@ impl Policy for Aimd {
 impl Default for Aimd {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for Aimd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aimd")
+            .field("backoff_percent", &hundredths(self.backoff))
+            .finish()
     }
 }

@@ -177,7 +177,7 @@ impl<P> ConcurrencyLimit<P> {
             let estimate = bounds.within(snapshot.limit);
             let [first, second, third] = snapshot.memory;
             Self {
-                word: AtomicU32::new(estimate / ONE << Word::LIMIT_SHIFT),
+                word: AtomicU32::new((estimate / ONE) << Word::LIMIT_SHIFT),
                 estimate: AtomicU32::new(estimate),
                 memory: [AtomicU32::new(first), AtomicU32::new(second), AtomicU32::new(third)],
                 quiet: AtomicU32::new(0),

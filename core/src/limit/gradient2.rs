@@ -1,6 +1,8 @@
 //! The latency of the moment against that of the long run.
 
-use super::policy::{ONE, Policy, Sample, State, percent, ratio, times};
+use core::fmt;
+
+use super::policy::{ONE, Policy, Sample, State, hundredths, percent, ratio, times};
 
 /// Shrinks the limit by as much as calls take longer than in the long run, and leaves room for a short queue.
 ///
@@ -15,7 +17,21 @@ use super::policy::{ONE, Policy, Sample, State, percent, ratio, times};
 /// limit creeps up towards its maximum. Set that accordingly, or take [`Vegas`](super::Vegas), which probes.
 ///
 /// The source pays no heed to drops; here one counts as a gradient of a half, and its latency does not count (L6).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::limit::{Bounds, ConcurrencyLimit, Full, Gradient2};
+///
+/// let limit = ConcurrencyLimit::new(Gradient2::new().queue(2), Bounds::of::<1, 2, 50>());
+/// for _ in 0..20 {
+///     let call = limit.try_acquire()?;
+///     limit.try_acquire()?.ok(30); // two at a time, and neither is slow
+///     call.ok(30);
+/// }
+/// assert!(limit.limit() > 2);
+/// # Ok::<(), Full>(())
+/// ```
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Gradient2 {
     tolerance: u32,
     queue: u32,
@@ -103,6 +119,17 @@ impl Policy for Gradient2 {
 impl Default for Gradient2 {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for Gradient2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gradient2")
+            .field("tolerance_percent", &self.tolerance)
+            .field("queue", &self.queue)
+            .field("smoothing_percent", &hundredths(self.smoothing))
+            .field("window", &self.window)
+            .finish()
     }
 }
 

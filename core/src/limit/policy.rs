@@ -7,6 +7,30 @@ pub const ONE: u32 = 1 << 16;
 ///
 /// It is a plain value; what it remembers is in [`State`]. The machine sees to it that one caller steps at a time and
 /// that the limit stays in its bounds.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::limit::{Bounds, ConcurrencyLimit, Full, ONE, Policy, Sample, State};
+///
+/// /// One more for each call that was fast enough, one less for each that was not.
+/// #[derive(Clone, Copy)]
+/// struct Within(u32);
+///
+/// impl Policy for Within {
+///     fn step(&self, state: &mut State, sample: Sample) -> u32 {
+///         match sample {
+///             Sample::Ok { latency, .. } if latency <= self.0 => state.grow(ONE),
+///             _ => state.shrink(ONE),
+///         }
+///         state.whole()
+///     }
+/// }
+///
+/// let limit = ConcurrencyLimit::new(Within(20), Bounds::of::<1, 4, 8>());
+/// limit.try_acquire()?.ok(12);
+/// assert_eq!(limit.limit(), 5);
+/// # Ok::<(), Full>(())
+/// ```
 pub trait Policy: Copy {
     /// Takes the call into `state` and answers how many may be in flight next.
     fn step(&self, state: &mut State, sample: Sample) -> u32;
@@ -86,6 +110,11 @@ pub(super) const fn ratio(part: u64, whole: u64) -> u32 {
 pub(super) const fn percent(hundredths: u32) -> u32 {
     let capped = if hundredths < 100 { hundredths } else { 100 };
     capped * ONE / 100
+}
+
+/// The hundredths that [`percent`] made these parts of.
+pub(super) const fn hundredths(parts: u32) -> u32 {
+    (parts * 100).div_ceil(ONE)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "compared before")]

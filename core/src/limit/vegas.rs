@@ -13,6 +13,20 @@ use super::policy::{ONE, Policy, Sample, State, ratio, times};
 /// time to time, under full load, and so mistakes its own queue for the baseline. Here a probe halves what may be in
 /// flight, for two rounds of calls after each thirty, so that the queue drains, and takes the lowest latency of those:
 /// the baseline follows a service that became slower, and does not follow the queue.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::limit::{Bounds, ConcurrencyLimit, Full, Vegas};
+///
+/// let limit = ConcurrencyLimit::new(Vegas::new(), Bounds::of::<1, 2, 50>());
+/// for _ in 0..20 {
+///     let call = limit.try_acquire()?;
+///     limit.try_acquire()?.ok(30); // as fast as without load: there is room for more
+///     call.ok(30);
+/// }
+/// assert!(limit.limit() > 2);
+/// # Ok::<(), Full>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Vegas;

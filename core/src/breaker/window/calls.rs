@@ -16,6 +16,8 @@
 //! | 0..24  | `MARKS`   | the calls that failed, or were slow                                |
 //! | 24..32 | `BLOCK`   | the block they belong to; anything else in the ring counts as zero |
 
+use core::fmt;
+
 use crate::Tick;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::{self, AtomicU32, const_fn};
@@ -31,7 +33,24 @@ use super::{Counts, Entry, Noted, Settings, SnapshotError, zeros};
 ///
 /// The count is exact under any number of recorders, unless one of them stands still within an operation while 255
 /// blocks of 24 calls begin.
-#[derive(Debug)]
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::Tick;
+/// use sweet_async_core::breaker::{CircuitBreaker, LastCalls, Outcome, Recorded, Rules, SettingsError};
+///
+/// // A third of the last 50 calls, once there are 6; three words for the failures.
+/// static CAMERA: CircuitBreaker<LastCalls<4>> = CircuitBreaker::new(LastCalls::new());
+/// let settings = Rules::new().last_calls(50).minimum_calls(6).failure_rate(33).check()?;
+///
+/// let call = |outcome| CAMERA.try_enter(&settings, Tick::new(0)).map(|call| call.record(outcome, Tick::new(0)));
+/// for outcome in [Outcome::Ok, Outcome::Failed, Outcome::Ok, Outcome::Ok, Outcome::Ok] {
+///     assert_eq!(call(outcome), Ok(Recorded::Unchanged));
+/// }
+/// assert_eq!(CAMERA.counts(&settings, Tick::new(0)).failed, 1);
+/// assert!(matches!(call(Outcome::Failed), Ok(Recorded::Opened { .. })));
+/// # Ok::<(), SettingsError>(())
+/// ```
 pub struct LastCalls<const W: usize, const S: usize = 0> {
     cursor: AtomicU32,
     failed: [AtomicU32; W],
@@ -245,6 +264,21 @@ impl<const W: usize, const S: usize> Counting for LastCalls<W, S> {
             *word = AtomicU32::new(next().ok_or(SnapshotError::TooShort)?);
         }
         Ok(())
+    }
+}
+
+impl<const W: usize, const S: usize> fmt::Debug for LastCalls<W, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // ORDERING: Acquire. As in `counts`. Model: `breaker::calls_are_counted_exactly`.
+        let cursor = Cursor(self.cursor.load(Acquire));
+        let calls = cursor.calls().min(Self::CAPACITY);
+        f.debug_struct("LastCalls")
+            .field("capacity", &Self::CAPACITY)
+            .field("generation", &cursor.generation())
+            .field("calls", &calls)
+            .field("failed", &Self::marked(&self.failed, cursor, calls))
+            .field("slow", &Self::marked(&self.slow, cursor, calls))
+            .finish()
     }
 }
 

@@ -14,6 +14,8 @@
 //! | 20..28 | `EPOCH`      | the epoch it belongs to, its low bits; any other bucket counts as zero  |
 //! | 28..32 | `GENERATION` | whose calls it counts, its low bits                                     |
 
+use core::fmt;
+
 use crate::Tick;
 use crate::sync::Ordering::{AcqRel, Acquire};
 use crate::sync::{AtomicU32, const_fn};
@@ -30,7 +32,21 @@ use super::{Counts, Entry, Noted, Settings, SnapshotError, zeros};
 /// in the newest; one that lies further back, or more than `B` ahead, finds the window empty. The count is exact
 /// under any number of recorders, unless one of them stands still within an operation while 256 buckets or 16
 /// generations go by. After a restart the window starts empty, because its epochs belong to the clock that is gone.
-#[derive(Debug)]
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::Tick;
+/// use sweet_async_core::breaker::{CircuitBreaker, LastTime, Outcome, Rules, SettingsError};
+///
+/// // Eight buckets of 1,024 ticks: the last 7 to 8 seconds in milliseconds.
+/// static UPLINK: CircuitBreaker<LastTime<8>> = CircuitBreaker::new(LastTime::new());
+/// let settings = Rules::new().bucket(1_024).minimum_calls(10).failure_rate(20).check()?;
+///
+/// let at = |tick| UPLINK.counts(&settings, Tick::new(tick)).failed;
+/// let _ = UPLINK.try_enter(&settings, Tick::new(0)).map(|call| call.record(Outcome::Failed, Tick::new(0)));
+/// assert_eq!((at(0), at(8_191), at(8_192)), (1, 1, 0));
+/// # Ok::<(), SettingsError>(())
+/// ```
 pub struct LastTime<const B: usize, const S: usize = 0> {
     head: AtomicU32,
     calls: [AtomicU32; B],
@@ -262,6 +278,20 @@ impl<const B: usize, const S: usize> Counting for LastTime<B, S> {
 
     fn import(&mut self, _: &mut dyn FnMut() -> Option<u32>) -> Result<(), SnapshotError> {
         Ok(())
+    }
+}
+
+impl<const B: usize, const S: usize> fmt::Debug for LastTime<B, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = self.head();
+        let counts = self.count(head, 0);
+        f.debug_struct("LastTime")
+            .field("buckets", &B)
+            .field("epoch", &head.epoch())
+            .field("calls", &counts.calls)
+            .field("failed", &counts.failed)
+            .field("slow", &counts.slow)
+            .finish_non_exhaustive()
     }
 }
 

@@ -252,7 +252,7 @@ fn debug_decodes_the_word() {
     assert_eq!(
         format!("{machine:?}"),
         "ConcurrencyLimit { limit: 2, in_flight: 1, bounds: Bounds { min: 1, initial: 2, max: 4 }, \
-         policy: Aimd { backoff: 58982 }, .. }"
+         policy: Aimd { backoff_percent: 90 }, .. }"
     );
 }
 
