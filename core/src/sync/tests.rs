@@ -233,7 +233,9 @@ fn table() -> Vec<String> {
         row!(budget: "RetryBudget", "`deposit`", budget.deposit()),
         row!(budget: "RetryBudget", "`try_withdraw`", budget.try_withdraw()),
         row("RateLimiter", rate_bytes, "`check`", || rate.check(NOW)),
-        row("RateLimiter", rate_bytes, "`check_n`, refused", || rate.check_n(NOW, 2)),
+        row("RateLimiter", rate_bytes, "`check_n`, refused", || {
+            rate.check_n(NOW, 2)
+        }),
         row!(limit: "ConcurrencyLimit<Aimd>", "`try_acquire`", limit.try_enter()),
         row!(limit: "ConcurrencyLimit<Aimd>", "`ok`, `dropped`", aimd_call.ok(7)),
         row!(vegas: "ConcurrencyLimit<Vegas>", "`ok`, `dropped`", vegas_call.ok(7)),
