@@ -205,3 +205,28 @@ fn stamps_keep_their_distance_across_the_wrap() {
         said
     });
 }
+
+#[test]
+fn a_bucket_of_time_that_is_full_stays_full() {
+    const FULL: u32 = (1 << 20) - 1;
+    let settings = Rules::new().minimum_calls(10).check().expect("in range");
+    let breaker = CircuitBreaker::new(LastTime::<2>::new());
+    let now = Tick::new(u32::MAX);
+    for _ in 0..FULL + 5 {
+        let ticket = breaker.try_admit(&settings, now).expect("closed");
+        assert_eq!(
+            breaker.record(&settings, ticket, Outcome::Ok, now),
+            Recorded::Unchanged
+        );
+    }
+    assert_eq!(breaker.counts(&settings, now).calls, FULL);
+    // The next bucket begins empty beside it.
+    let next = now.after(1_024);
+    let ticket = breaker.try_admit(&settings, next).expect("closed");
+    assert_eq!(
+        breaker.record(&settings, ticket, Outcome::Failed, next),
+        Recorded::Unchanged
+    );
+    let counts = breaker.counts(&settings, next);
+    assert_eq!((counts.calls, counts.failed), (FULL + 1, 1));
+}
