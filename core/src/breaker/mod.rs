@@ -38,7 +38,11 @@
 //! - **B8** Who is let through or refused sees what the one did who closed or opened before.
 //! - **B9** A forced state stays until [`CircuitBreaker::auto`] or another forced state, whatever is recorded.
 //!
-//! The models of `loom-tests/tests/breaker.rs` prove them. Every operation is lock-free: a retry means that another
+//! With [`Consecutive`] every operation is linearizable. A window of words of its own cannot be noted and judged in one
+//! step: there, a result that is recorded while another opens the breaker may be answered [`Recorded::Unchanged`] though
+//! it is late; everything else is linearizable (`core/tests/linear_breaker.rs`).
+//!
+//! The models of `loom-tests/tests/breaker.rs` prove the invariants. Every operation is lock-free: a retry means that another
 //! thread's exchange took effect. Nothing allocates, in a crate without an allocator.
 //!
 //! # Time
