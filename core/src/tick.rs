@@ -67,6 +67,8 @@ impl Tick {
 
 #[cfg(test)]
 mod tests {
+    use core::cmp::Ordering::{Equal, Greater, Less};
+
     use super::Tick;
 
     #[test]
@@ -80,6 +82,25 @@ mod tests {
                 assert_eq!(tick.since(tick.after(step)), 0);
             }
             assert!(!tick.is_before(tick));
+        }
+    }
+
+    #[test]
+    fn at_the_horizon_each_is_before_the_other() {
+        for start in [0, 7, Tick::HORIZON, u32::MAX] {
+            let (tick, other) = (Tick::new(start), Tick::new(start).after(Tick::HORIZON));
+            assert_eq!((tick.order(other), other.order(tick)), (Less, Less));
+            assert_eq!((tick.since(other), other.since(tick)), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_tick_is_its_count_and_equals_itself_alone() {
+        for count in [0, 1, 9, u32::MAX] {
+            let tick = Tick::new(count);
+            assert_eq!(tick.count(), count);
+            assert_eq!(tick.order(tick), Equal);
+            assert_eq!(tick.after(1).order(tick), Greater);
         }
     }
 }

@@ -1,7 +1,7 @@
 extern crate alloc;
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 use super::{AtomicU32, Cancel, End, FinishError, Level, Lifecycle, Reason, ShieldError, Start, State, Word};
 
@@ -394,5 +394,37 @@ fn says_what_it_is_and_what_is_wrong() {
             said.starts_with(char::is_alphanumeric) && !said.ends_with('.'),
             "{said}"
         );
+    }
+}
+
+#[test]
+fn states_and_levels_are_called_what_people_call_them() {
+    let states = STATES.map(|state| state.to_string());
+    assert_eq!(
+        states,
+        [
+            "pending",
+            "running",
+            "waiting",
+            "completed",
+            "failed",
+            "panicked",
+            "timed out",
+            "cancelled",
+            "rejected"
+        ]
+    );
+    assert_eq!(STATES.map(State::as_str), states.each_ref().map(String::as_str));
+    let levels = LEVELS.into_iter().flatten().map(|level| level.to_string());
+    assert!(levels.eq(["graceful", "kill", "kill hard"]));
+}
+
+#[test]
+fn a_task_is_shielded_while_a_section_is_open() {
+    let task = Lifecycle::new();
+    assert_eq!(task.start(), Start::Run);
+    for expected in [false, true, false] {
+        assert_eq!(task.snapshot().is_shielded(), expected);
+        let _ = if expected { task.unshield() } else { task.shield() };
     }
 }
