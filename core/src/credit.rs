@@ -84,6 +84,22 @@ pub struct Credits {
 }
 
 /// Whom the caller of [`Credits::try_acquire_or_register`] stands for.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::credit::{AcquireError, Admission, Credits, Released, Turn};
+///
+/// let credits = Credits::of::<1>();
+/// credits.try_acquire(1)?;
+/// // A task puts its waker into the caller's queue, then asks; it is the first there.
+/// assert_eq!(credits.try_acquire_or_register(1, Turn::Newcomer)?, Admission::Registered);
+/// // The holder is told to look into the queue, and wakes the task.
+/// assert_eq!(credits.release(1), Ok(Released::Wake { free: 1 }));
+/// assert_eq!(credits.try_acquire_or_register(1, Turn::Head)?, Admission::Taken);
+/// // It leaves the queue and passes on; there is nothing left for others.
+/// assert_eq!(credits.pass_on(), Released::Continue);
+/// # Ok::<(), AcquireError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(
     clippy::exhaustive_enums,

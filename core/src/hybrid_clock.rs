@@ -76,6 +76,20 @@ pub struct HybridClock {
 /// A moment of a [`HybridClock`].
 ///
 /// Not `Ord`: the order on a circle is not transitive.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::{HybridClock, Tick, hybrid_clock::{Skew, Stamp}};
+///
+/// let clock = HybridClock::of::<500>(Tick::new(0));
+/// let (first, second) = (clock.tick(Tick::new(70))?, clock.tick(Tick::new(70))?);
+/// assert_eq!((first.tick(), second.tick(), second.logical()), (70, 70, 1));
+///
+/// // Four bytes in a message, and back.
+/// let received = Stamp::from_bits(u32::from_le_bytes(second.bits().to_le_bytes()));
+/// assert!(first.is_before(received));
+/// # Ok::<(), Skew>(())
+/// ```
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Stamp(u32);
 

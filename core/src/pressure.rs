@@ -84,6 +84,30 @@ pub enum Crossing {
 }
 
 /// What happens to an item for which a queue has no room.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::pressure::{Action, Dropped, Drops, Overflow};
+///
+/// /// Puts an item into a queue of two.
+/// fn put(queue: &mut Vec<u32>, item: u32, overflow: Overflow, drops: &Drops) {
+///     match overflow.decide(queue.len() == 2) {
+///         Action::Push => queue.push(item),
+///         Action::EvictOldest => {
+///             queue.remove(0);
+///             queue.push(item);
+///             drops.add(Dropped::Oldest, 1);
+///         }
+///         _ => {} // what the other policies ask for
+///     }
+/// }
+///
+/// let (mut queue, drops) = (Vec::new(), Drops::new());
+/// for item in 0..5 {
+///     put(&mut queue, item, Overflow::DropOldest, &drops);
+/// }
+/// assert_eq!((queue, drops.total()), (vec![3, 4], 3));
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "who owns a queue answers each of them")]
 pub enum Overflow {

@@ -67,6 +67,15 @@ pub struct Scaler {
 }
 
 /// Between which bounds, at which load, and how often the number of workers changes.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::scaler::{Scale, ScaleError};
+///
+/// let scale = Scale::new(2, 16)?.load(3, 8)?.cool_down(5_000)?;
+/// assert_eq!(scale.load(7, 8), Err(ScaleError::Load)); // would grow and shrink all the time
+/// # Ok::<(), ScaleError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Scale {
     min: u32,

@@ -10,6 +10,21 @@ use super::window::Window;
 /// The right to make one call; dropping it gives its place back and counts as no failure.
 ///
 /// One that is forgotten, or held for ever, loses its place when the lease is over.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::Tick;
+/// use sweet_async_core::breaker::{CircuitBreaker, Consecutive, Outcome, Recorded, Rules};
+///
+/// let breaker = CircuitBreaker::new(Consecutive::new());
+/// let settings = Rules::new().failures(1).check()?;
+///
+/// let given_up = breaker.try_enter(&settings, Tick::new(0))?;
+/// drop(given_up); // a timeout of ours is no failure of theirs
+/// let failed = breaker.try_enter(&settings, Tick::new(0))?;
+/// assert!(matches!(failed.record(Outcome::Failed, Tick::new(5)), Recorded::Opened { .. }));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[must_use = "a permit that is dropped counts as a cancelled call"]
 #[derive(Debug)]
 pub struct Permit<'a, W: Window> {

@@ -41,6 +41,22 @@ pub struct Rules {
 ///
 /// They come in with each operation, so a breaker spends no memory on them and takes new ones at once, without losing
 /// what it knows. While callers bring different settings, each decision follows those of its caller.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::Tick;
+/// use sweet_async_core::breaker::{CircuitBreaker, Consecutive, Outcome, Recorded, Rules};
+///
+/// let breaker = CircuitBreaker::new(Consecutive::new());
+/// let patient = Rules::new().failures(10).check()?;
+/// let _ = breaker.try_enter(&patient, Tick::new(0))?.record(Outcome::Failed, Tick::new(0));
+///
+/// // Changed while it runs: the failure of before counts.
+/// let strict = patient.rules().failures(2).check()?;
+/// let recorded = breaker.try_enter(&strict, Tick::new(1))?.record(Outcome::Failed, Tick::new(1));
+/// assert!(matches!(recorded, Recorded::Opened { .. }));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Settings {
     rules: Rules,

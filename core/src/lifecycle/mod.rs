@@ -212,6 +212,21 @@ pub enum FinishError {
 }
 
 /// One decoded reading of a [`Lifecycle`].
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::lifecycle::{Cancel, Level, Lifecycle, Reason, Start, State};
+///
+/// let task = Lifecycle::new();
+/// assert_eq!(task.start(), Start::Run);
+/// assert_eq!(task.cancel(Level::Graceful, Reason::Deadline), Cancel::Raised);
+///
+/// // One load: the fields belong together.
+/// let seen = task.snapshot();
+/// assert_eq!((seen.state(), seen.attempt()), (State::Running, 1));
+/// assert_eq!((seen.level(), seen.reason()), (Some(Level::Graceful), Some(Reason::Deadline)));
+/// assert!(seen.is_cancelling() && !seen.is_shielded());
+/// ```
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Snapshot(Word);
 

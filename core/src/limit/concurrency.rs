@@ -38,6 +38,15 @@ pub struct ConcurrencyLimit<P> {
 }
 
 /// Where a limit starts, and between what it stays.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::limit::{Bounds, BoundsError};
+///
+/// const FIXED: Bounds = Bounds::of::<1, 4, 16>(); // checked by the compiler
+/// assert_eq!((FIXED.min(), FIXED.max()), (1, 16));
+/// assert_eq!(Bounds::new(0, 4, 16), Err(BoundsError::Zero)); // from a configuration
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bounds {
     min: u32,

@@ -28,6 +28,16 @@ pub struct Aging {
 }
 
 /// How often each class is passed over before it is due: 1 to [`Patience::MAX`] times.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::priority::{Patience, PatienceError, Priority};
+///
+/// let patience = Patience::new(20)?.with(Priority::Background, 50)?;
+/// assert_eq!(patience.times(Priority::Background), 50);
+/// assert!(Patience::new(60).is_err());
+/// # Ok::<(), PatienceError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Patience {
     /// By class, the least urgent first.

@@ -45,6 +45,22 @@ pub struct Histogram<const CELLS: usize = 240> {
 /// What a [`Histogram`] had counted when it was read: a plain value.
 ///
 /// Recordings that happened before the read are in it; of those at the same time each is in it or not, as a whole.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::stats::{Histogram, Snapshot};
+///
+/// let workers = [Histogram::<240>::new(), Histogram::new()];
+/// for micros in 0..1_000 {
+///     workers[micros % 2].record(micros as u32);
+/// }
+/// let mut all = Snapshot::new();
+/// for worker in &workers {
+///     all.merge(&worker.take()); // each starts again from nothing
+/// }
+/// assert_eq!(all.count(), 1_000);
+/// assert!(all.quantile(990_000).is_some_and(|p99| p99.low <= 989 && 989 <= p99.high));
+/// ```
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Snapshot<const CELLS: usize = 240> {
     pub(super) counts: [u32; CELLS],

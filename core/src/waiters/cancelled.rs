@@ -17,6 +17,28 @@ use crate::waiters::{Full, WaiterSet};
 /// # Cancel safety
 /// Dropped at any time it leaves the queue and nothing else; everybody is woken, so there is nothing to pass on. Polled
 /// again after it was ready, it answers again.
+///
+/// # Examples
+/// ```
+/// use core::future::Future;
+/// use core::pin::pin;
+/// use core::task::{Context, Poll, Waker};
+///
+/// use sweet_async_core::lifecycle::{Cancel, Level, Lifecycle, Reason, Start};
+/// use sweet_async_core::waiters::WaiterSet;
+///
+/// static TASK: Lifecycle = Lifecycle::new();
+/// static WATCHERS: WaiterSet<2> = WaiterSet::new();
+///
+/// assert_eq!(TASK.start(), Start::Run);
+/// let mut task = Context::from_waker(Waker::noop()); // an executor's, in a firmware
+/// let mut told = pin!(WATCHERS.cancelled(&TASK));
+/// assert!(told.as_mut().poll(&mut task).is_pending());
+/// // In an interrupt: first the word, then those who wait.
+/// assert_eq!(TASK.cancel(Level::Graceful, Reason::Requested), Cancel::Raised);
+/// WATCHERS.wake_all();
+/// assert!(matches!(told.poll(&mut task), Poll::Ready(Ok(seen)) if seen.is_cancelling()));
+/// ```
 #[must_use = "futures do nothing unless polled"]
 #[derive(Debug)]
 pub struct Cancelled<'a, const N: usize> {

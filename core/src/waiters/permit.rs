@@ -6,6 +6,26 @@ use crate::waiters::WaiterSet;
 /// Credits that were taken; dropped, it gives them back and wakes the head of the queue.
 ///
 /// Take the permit first and do the work under it; what must outlive the scope is taken over with [`Permit::commit`].
+///
+/// # Examples
+/// ```
+/// use core::future::Future;
+/// use core::pin::pin;
+/// use core::task::{Context, Poll, Waker};
+///
+/// use sweet_async_core::credit::Credits;
+/// use sweet_async_core::waiters::WaiterSet;
+///
+/// static DMA: Credits = Credits::of::<1>();
+/// static WAITING: WaiterSet<2> = WaiterSet::new();
+///
+/// let mut task = Context::from_waker(Waker::noop());
+/// let Poll::Ready(Ok(permit)) = pin!(WAITING.acquire(&DMA, 1)).poll(&mut task) else { panic!() };
+/// let owed = permit.commit(); // the transfer goes on without the task
+/// assert_eq!(DMA.free(), 0);
+/// // In the interrupt at its end:
+/// assert!(WAITING.release(&DMA, owed).is_ok() && DMA.free() == 1);
+/// ```
 #[must_use = "a permit that is dropped gives its credits back"]
 #[derive(Debug)]
 pub struct Permit<'a, const N: usize> {

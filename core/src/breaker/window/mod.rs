@@ -22,6 +22,19 @@ pub trait Window: counting::Counting {}
 pub struct Consecutive;
 
 /// One of the windows, chosen when the program runs; large enough for a thousand calls.
+///
+/// # Examples
+/// ```
+/// use sweet_async_core::breaker::{AnyWindow, CircuitBreaker, Consecutive, LastCalls, LastTime};
+///
+/// let configured = "calls";
+/// let breaker = CircuitBreaker::new(match configured {
+///     "calls" => AnyWindow::Calls(LastCalls::new()),
+///     "time" => AnyWindow::Time(LastTime::new()),
+///     _ => AnyWindow::Consecutive(Consecutive::new()),
+/// });
+/// # let _ = breaker;
+/// ```
 #[derive(Debug)]
 #[expect(
     clippy::exhaustive_enums,
