@@ -54,6 +54,7 @@
 
 use core::error::Error;
 use core::fmt;
+use core::num::NonZeroU32;
 use core::ops::Deref;
 
 use crate::Tick;
@@ -95,9 +96,9 @@ pub struct RateLimiter {
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Quota {
     /// Units in a tick: the cells, reduced.
-    per_tick: u32,
+    per_tick: NonZeroU32,
     /// Units that a cell costs: the ticks, reduced.
-    cost: u32,
+    cost: NonZeroU32,
     /// Units that the whole burst costs.
     window: u32,
     /// Units that the theoretical arrival time may be ahead of a caller's clock: beyond that it is in the past.
@@ -146,12 +147,14 @@ impl Quota {
     /// [`QuotaError::Zero`] for a zero, [`QuotaError::TooWide`] if the skew and twice the time that the burst takes to
     /// come back are more than half of [`Quota::circle`].
     pub const fn new(cells: u32, ticks: u32, burst: u32) -> Result<Self, QuotaError> {
-        if cells == 0 || ticks == 0 || burst == 0 {
+        let divisor = common_divisor(cells, ticks);
+        let (Some(per_tick), Some(cost)) = (share(cells, divisor), share(ticks, divisor)) else {
+            return Err(QuotaError::Zero);
+        };
+        if burst == 0 {
             return Err(QuotaError::Zero);
         }
-        let divisor = common_divisor(cells, ticks);
-        let (per_tick, cost) = (cells / divisor, ticks / divisor);
-        let Some(window) = cost.checked_mul(burst) else {
+        let Some(window) = cost.get().checked_mul(burst) else {
             return Err(QuotaError::TooWide);
         };
         let bare = Self {
@@ -182,7 +185,7 @@ impl Quota {
     /// [`Quota::circle`].
     pub const fn with_skew(mut self, ticks: u32) -> Result<Self, QuotaError> {
         // Once the window for what is admitted, once for what a crowd may overdraw.
-        let reach = self.window as u64 * 2 + self.per_tick as u64 * ticks as u64;
+        let reach = self.window as u64 * 2 + self.per_tick.get() as u64 * ticks as u64;
         if reach > Tick::HORIZON as u64 {
             return Err(QuotaError::TooWide);
         }
@@ -199,13 +202,13 @@ impl Quota {
     /// Cells admitted in [`Quota::ticks`], in the long run; both reduced by their common divisor.
     #[must_use]
     pub const fn cells(&self) -> u32 {
-        self.per_tick
+        self.per_tick.get()
     }
 
     /// The ticks in which [`Quota::cells`] are admitted.
     #[must_use]
     pub const fn ticks(&self) -> u32 {
-        self.cost
+        self.cost.get()
     }
 
     /// How many cells are admitted at once.
@@ -217,25 +220,25 @@ impl Quota {
     /// How much older than the newest a caller's tick may be, in whole ticks.
     #[must_use]
     pub const fn skew(&self) -> u32 {
-        (self.reach - 2 * self.window) / self.per_tick
+        (self.reach - 2 * self.window) / self.per_tick.get()
     }
 
     /// How many ticks the word runs before it comes round, rounded down (R5).
     #[must_use]
     pub const fn circle(&self) -> u32 {
-        u32::MAX / self.per_tick
+        u32::MAX / self.per_tick.get()
     }
 
     /// For how many ticks at the end of each circle an idle limiter reads as a busy one, rounded up (R5).
     #[must_use]
     pub const fn blind(&self) -> u32 {
-        self.reach.div_ceil(self.per_tick)
+        self.reach.div_ceil(self.per_tick.get())
     }
 
     /// Where `tick` is on the circle of units. Multiplied in a ring, so the wrap of the tick makes no jump.
     #[inline]
     const fn position(&self, tick: Tick) -> u32 {
-        tick.count().wrapping_mul(self.per_tick)
+        tick.count().wrapping_mul(self.per_tick.get())
     }
 
     /// How far `tat` lies ahead of `here`; `None` if it is not ahead: the limiter is idle.
@@ -254,7 +257,7 @@ impl Quota {
         // Neither sum nor difference leaves the word: backlog + cost is at most reach + window, and it did not fit.
         let excess = backlog.saturating_add(cost).saturating_sub(self.window);
         RetryAt {
-            at: now.after(excess.div_ceil(self.per_tick)),
+            at: now.after(excess.div_ceil(self.per_tick.get())),
         }
     }
 
@@ -282,7 +285,7 @@ impl RateLimiter {
         /// the burst has come back.
         #[must_use]
         pub fn restore(quota: Quota, now: Tick, snapshot: u32) -> Self {
-            let backlog = snapshot.saturating_mul(quota.per_tick);
+            let backlog = snapshot.saturating_mul(quota.per_tick.get());
             let backlog = if backlog < quota.window { backlog } else { quota.window };
             Self { tat: Line(AtomicU32::new(quota.position(now).wrapping_add(backlog))), quota }
         }
@@ -307,7 +310,7 @@ impl RateLimiter {
     pub fn snapshot(&self, now: Tick) -> u32 {
         self.quota
             .backlog(self.read(), self.quota.position(now))
-            .map_or(0, |backlog| backlog.div_ceil(self.quota.per_tick))
+            .map_or(0, |backlog| backlog.div_ceil(self.quota.per_tick.get()))
     }
 
     /// Admits one cell, or says when to come back.
@@ -316,7 +319,7 @@ impl RateLimiter {
     /// [`RetryAt`] when the cell does not fit at `now`.
     #[inline]
     pub fn check(&self, now: Tick) -> Result<(), RetryAt> {
-        self.admit(now, self.quota.cost)
+        self.admit(now, self.quota.cost.get())
     }
 
     /// Admits `cells` cells, all or none, or says when to come back. None always fit, unless others overdrew.
@@ -329,7 +332,7 @@ impl RateLimiter {
         if cells > burst {
             return Err(CheckError::TooMany { burst });
         }
-        self.admit(now, self.quota.cost * cells)
+        self.admit(now, self.quota.cost.get() * cells)
             .map_err(CheckError::RetryAt)
     }
 
@@ -404,7 +407,10 @@ impl RateLimiter {
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The word knows the tick only modulo the circle of the quota.
-        let (whole_at, circle) = (self.read().div_ceil(self.quota.per_tick), self.quota.circle());
+        let (whole_at, circle) = (
+            self.read().div_ceil(self.quota.per_tick.get()),
+            self.quota.circle(),
+        );
         f.debug_struct("RateLimiter")
             .field("quota", self.quota())
             .field("whole_at", &format_args!("tick {whole_at} modulo {circle}"))
@@ -475,12 +481,20 @@ impl Deref for Line {
 /// How many callers may be between the load and the `fetch_add` of one word at once.
 const CROWD: u32 = 256;
 
-/// Euclid's; neither is zero.
+/// Euclid's; zero only if both are.
 const fn common_divisor(mut a: u32, mut b: u32) -> u32 {
     while b != 0 {
         (a, b) = (b, a % b);
     }
     a
+}
+
+/// Never zero, so that what divides by it later needs no panic; `None` for a zero.
+const fn share(value: u32, divisor: u32) -> Option<NonZeroU32> {
+    match value.checked_div(divisor) {
+        Some(share) => NonZeroU32::new(share),
+        None => None,
+    }
 }
 
 #[cfg(test)]

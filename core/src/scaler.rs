@@ -39,6 +39,7 @@
 use core::cmp::Ordering::{Equal, Greater, Less};
 use core::error::Error;
 use core::fmt;
+use core::num::NonZeroU32;
 
 use crate::Tick;
 use crate::sync::Ordering::Relaxed;
@@ -81,7 +82,7 @@ pub struct Scale {
     min: u32,
     max: u32,
     idle: u32,
-    full: u32,
+    full: NonZeroU32,
     cool_down: u32,
 }
 
@@ -132,7 +133,7 @@ impl Scale {
             min,
             max,
             idle: 0,
-            full: 1,
+            full: NonZeroU32::MIN,
             cool_down: 0,
         })
     }
@@ -142,10 +143,10 @@ impl Scale {
     /// # Errors
     /// [`ScaleError::Load`]
     pub const fn load(self, idle: u32, full: u32) -> Result<Self, ScaleError> {
-        if full == 0 || idle > full / 2 {
-            return Err(ScaleError::Load);
+        match NonZeroU32::new(full) {
+            Some(full) if idle <= full.get() / 2 => Ok(Self { idle, full, ..self }),
+            _ => Err(ScaleError::Load),
         }
-        Ok(Self { idle, full, ..self })
     }
 
     /// No change for `ticks` after a change.
@@ -164,12 +165,12 @@ impl Scale {
 
     /// How many workers there should be, where there are `workers`.
     const fn wanted(&self, workers: u32, load: u32) -> u32 {
-        let crowded = load as u64 > workers as u64 * self.full as u64;
+        let crowded = load as u64 > workers as u64 * self.full.get() as u64;
         let lonely = (load as u64) < workers as u64 * self.idle as u64;
         if !crowded && !lonely {
             return workers;
         }
-        let fills = load.div_ceil(self.full);
+        let fills = load.div_ceil(self.full.get());
         if fills < self.min {
             self.min
         } else if fills > self.max {

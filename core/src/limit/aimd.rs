@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::policy::{ONE, Policy, Sample, State, hundredths, percent, ratio};
+use super::policy::{Policy, Sample, State, hundredths, inverse, percent};
 
 /// Grows by one in each round of calls that end well, and shrinks by a share when one is dropped.
 ///
@@ -43,7 +43,7 @@ impl Policy for Aimd {
         match sample {
             Sample::Dropped => state.scale(self.backoff),
             Sample::Ok { in_flight, .. } if state.is_idle(in_flight) => {}
-            Sample::Ok { .. } => state.grow(ratio(u64::from(ONE), u64::from(state.limit))),
+            Sample::Ok { .. } => state.grow(inverse(state.limit)),
         }
         state.whole()
     }

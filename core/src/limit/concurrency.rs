@@ -380,7 +380,7 @@ impl<P: Policy> ConcurrencyLimit<P> {
             // ORDERING: Relaxed. As above. Model: `limit::estimate_is_handed_over`.
             word.store(value, Relaxed);
         }
-        limit.clamp(self.bounds.min, self.bounds.max)
+        limit.max(self.bounds.min).min(self.bounds.max)
     }
 }
 

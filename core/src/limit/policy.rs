@@ -106,6 +106,20 @@ pub(super) const fn ratio(part: u64, whole: u64) -> u32 {
     }
 }
 
+/// [`ONE`] × [`ONE`] / `value`; saturates. In 32 bits, because a division in 64 is a routine of half a kilobyte where
+/// no instruction does it.
+pub(super) const fn inverse(value: u32) -> u32 {
+    let Some(quotient) = u32::MAX.checked_div(value) else {
+        return u32::MAX;
+    };
+    // What was divided is one less than it should be: that matters where it would have come out even.
+    if u32::MAX - quotient * value == value - 1 {
+        quotient.saturating_add(1)
+    } else {
+        quotient
+    }
+}
+
 /// So many hundredths in parts of [`ONE`], at most one.
 pub(super) const fn percent(hundredths: u32) -> u32 {
     let capped = if hundredths < 100 { hundredths } else { 100 };

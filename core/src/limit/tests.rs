@@ -213,3 +213,16 @@ fn extremes_saturate() {
     );
     steps(Gradient2::new().window(0).queue(0).tolerance(0).smoothing(0));
 }
+
+#[test]
+fn inverse_agrees_with_the_wider_division() {
+    use super::policy::{inverse, ratio};
+
+    let powers = (0..32).map(|bit| 1 << bit);
+    let values = powers
+        .flat_map(|power: u32| [power - 1, power, power + 1])
+        .chain([3_000_000_000, u32::MAX]);
+    for value in values {
+        assert_eq!(inverse(value), ratio(u64::from(ONE), u64::from(value)), "{value}");
+    }
+}

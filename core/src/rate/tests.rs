@@ -284,7 +284,7 @@ fn any_number_is_a_snapshot_and_none_admits_too_much() {
         for snapshot in [0, 1, 7, 1 << 16, 1 << 31, u32::MAX] {
             for now in [0, 1_000, u32::MAX].map(Tick::new) {
                 let limiter = RateLimiter::restore(quota, now, snapshot);
-                let back = quota.window.div_ceil(quota.per_tick);
+                let back = quota.window.div_ceil(quota.per_tick.get());
                 assert!(
                     limiter.snapshot(now) <= back.min(snapshot),
                     "{snapshot}: {limiter:?}"
