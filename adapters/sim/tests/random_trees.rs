@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use async_lock::Semaphore;
+use sweet_async_api::Moment;
 use sweet_async_sim::prelude::*;
 use sweet_async_sim::task::TaskRef;
 use sweet_async_sim::{SimBuilder, Unfinished, yield_now};
@@ -32,10 +33,14 @@ struct Grown {
     task: TaskRef,
     /// How often its callback ran, if it has one.
     callback: Option<Arc<AtomicU32>>,
+    /// When its work was dropped last.
+    gone: Gone,
 }
 
+type Gone = Arc<Mutex<Option<Moment>>>;
+
 /// Counts a work from its beginning to its drop.
-struct Inside(Arc<Forest>);
+struct Inside(Arc<Forest>, Gone);
 
 #[derive(Debug)]
 struct Failed;
@@ -71,15 +76,16 @@ impl Forest {
 }
 
 impl Inside {
-    fn new(forest: &Arc<Forest>) -> Self {
+    fn new(forest: &Arc<Forest>, gone: &Gone) -> Self {
         forest.inside.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(forest))
+        Self(Arc::clone(forest), Arc::clone(gone))
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
         self.0.inside.fetch_sub(1, Ordering::Relaxed);
+        *self.1.lock().unwrap() = Some(self.0.sim.now());
     }
 }
 
@@ -92,36 +98,34 @@ fn grow(forest: &Arc<Forest>, parent: Option<&Context>) -> Handle {
     if forest.below(4) == 0 {
         builder = builder.timeout((1 + forest.below(300)).millis());
     }
-    let shared = Arc::clone(forest);
-    let work = move |cx: Context| async move {
-        let _inside = Inside::new(&shared);
-        live(&shared, &cx).await
-    };
-    let shared = Arc::clone(forest);
-    let closure = move |cx: Context| {
-        let _inside = Inside::new(&shared);
-        for _ in 0..shared.below(20) {
-            if cx.checkpoint().is_err() && shared.below(2) == 0 {
-                return Err(Failed);
+    let gone = Gone::default();
+    let work = {
+        let (shared, gone) = (Arc::clone(forest), Arc::clone(&gone));
+        move |cx: Context| {
+            let (shared, gone) = (Arc::clone(&shared), Arc::clone(&gone));
+            async move {
+                let _inside = Inside::new(&shared, &gone);
+                live(&shared, &cx).await
             }
         }
-        Ok(())
     };
+    let closure = {
+        let (shared, gone) = (Arc::clone(forest), Arc::clone(&gone));
+        move |cx: Context| {
+            let _inside = Inside::new(&shared, &gone);
+            for _ in 0..shared.below(20) {
+                if cx.checkpoint().is_err() && shared.below(2) == 0 {
+                    return Err(Failed);
+                }
+            }
+            Ok(())
+        }
+    };
+    let retry = Retry::fixed(20.millis()).attempts(3).jitter(Jitter::Full);
     let task = match forest.below(8) {
         0 => builder.run_blocking(closure),
         1 => builder.fallback(|_| Err(Failed)).run(work),
-        2 => builder
-            .retry(Retry::fixed(20.millis()).attempts(3).jitter(Jitter::Full))
-            .run({
-                let shared = Arc::clone(forest);
-                move |cx: Context| {
-                    let shared = Arc::clone(&shared);
-                    async move {
-                        let _inside = Inside::new(&shared);
-                        live(&shared, &cx).await
-                    }
-                }
-            }),
+        2 => builder.retry(retry).run(work),
         _ => builder.run(work),
     };
     let callback = (forest.below(2) == 0)
@@ -137,6 +141,7 @@ fn grow(forest: &Arc<Forest>, parent: Option<&Context>) -> Handle {
     forest.tasks.lock().unwrap().push(Grown {
         task: task.task_ref(),
         callback,
+        gone,
     });
     task
 }
@@ -222,28 +227,23 @@ fn one_tree(sim: &Sim, ends: &[AtomicU32; 9]) -> Result<(), Unfinished> {
     assert_eq!(forest.inside.load(Ordering::Relaxed), 0, "works that live on");
     let permits: Vec<_> = std::iter::from_fn(|| forest.permits.try_acquire()).collect();
     assert_eq!(permits.len(), PERMITS);
-    for grown in forest.tasks.lock().unwrap().iter() {
+    let tasks = forest.tasks.lock().unwrap();
+    for grown in tasks.iter() {
         look_at(grown, ends);
+        let parent = grown.task.parent().map(|parent| parent.id());
+        if let Some(parent) = tasks.iter().find(|other| Some(other.task.id()) == parent) {
+            look_at_both(&grown.task, parent);
+        }
     }
     Ok(())
 }
 
-fn look_at(Grown { task, callback }: &Grown, ends: &[AtomicU32; 9]) {
+fn look_at(Grown { task, callback, .. }: &Grown, ends: &[AtomicU32; 9]) {
     assert!(task.is_ended(), "{task:?}");
     assert_eq!(task.child_count(), 0, "{task:?}");
     ends.get(task.status() as usize)
         .unwrap()
         .fetch_add(1, Ordering::Relaxed);
-    if let Some(parent) = task.parent() {
-        // Who was refused never lived there, and never ended.
-        if task.status() != State::Rejected {
-            assert!(task.ended_at().is_some(), "{task:?}");
-            assert!(
-                parent.ended_at() >= task.ended_at(),
-                "{task:?} outlived {parent:?}"
-            );
-        }
-    }
     if let Some(ran) = callback {
         let ran = ran.load(Ordering::Relaxed);
         match task.cancellation().map(|cancellation| cancellation.level) {
@@ -251,6 +251,31 @@ fn look_at(Grown { task, callback }: &Grown, ends: &[AtomicU32; 9]) {
             Some(Level::KillHard) => assert!(ran <= 1, "{task:?}"),
             Some(_) => assert_eq!(ran, 1, "{task:?}"),
         }
+    }
+}
+
+fn look_at_both(
+    child: &TaskRef,
+    Grown {
+        task: parent, gone, ..
+    }: &Grown,
+) {
+    // Who was refused never lived there, and never ended.
+    if child.status() == State::Rejected {
+        return;
+    }
+    assert!(child.ended_at().is_some(), "{child:?}");
+    assert!(
+        parent.ended_at() >= child.ended_at(),
+        "{child:?} outlived {parent:?}"
+    );
+    // One that was cancelled may have been so after its work was done.
+    let failed = matches!(parent.status(), State::Failed | State::Panicked | State::TimedOut);
+    if failed && child.ended_at() > *gone.lock().unwrap() {
+        assert!(
+            child.is_cancelled() || child.status() == State::TimedOut,
+            "{child:?} was not taken along by {parent:?}"
+        );
     }
 }
 
