@@ -1,0 +1,23 @@
+//! The last 64 calls and which were slow: enter, record, give back.
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use footprint::{hidden, now, output, rest};
+use sweet_async_core::breaker::{CircuitBreaker, LastCalls, Outcome, Rules, Settings};
+
+const SETTINGS: Settings = match Rules::new().check() {
+    Ok(settings) => settings,
+    Err(_) => panic!("the settings contradict each other"),
+};
+static BREAKER: CircuitBreaker<LastCalls<4, 4>> = CircuitBreaker::new(LastCalls::new());
+
+#[entry]
+fn main() -> ! {
+    let breaker = hidden(&BREAKER);
+    match breaker.try_enter(&SETTINGS, now()) {
+        Ok(permit) => output(permit.record(core::hint::black_box(Outcome::Failed), now())),
+        Err(refused) => output(refused),
+    }
+    rest()
+}

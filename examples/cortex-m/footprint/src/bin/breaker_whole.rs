@@ -1,0 +1,33 @@
+//! The last 64 calls: every operation, the switches and the way over a restart included.
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use footprint::{hidden, input, now, output, rest};
+use sweet_async_core::breaker::{CircuitBreaker, LastCalls, Outcome, Rules, Settings};
+
+const SETTINGS: Settings = match Rules::new().check() {
+    Ok(settings) => settings,
+    Err(_) => panic!("the settings contradict each other"),
+};
+static BREAKER: CircuitBreaker<LastCalls<4>> = CircuitBreaker::new(LastCalls::new());
+
+#[entry]
+fn main() -> ! {
+    let breaker = hidden(&BREAKER);
+    match breaker.try_enter(&SETTINGS, now()) {
+        Ok(permit) => output(permit.record(core::hint::black_box(Outcome::Failed), now())),
+        Err(refused) => output(refused),
+    }
+    output((breaker.force_open(), breaker.force_closed()));
+    output((breaker.metrics_only(), breaker.auto()));
+    output((breaker.state(), breaker.probes_in_flight()));
+    output(breaker.counts(&SETTINGS, now()));
+    breaker.snapshot(&SETTINGS, now(), output);
+    output(CircuitBreaker::restore(
+        LastCalls::<4>::new(),
+        now(),
+        [input(); 6],
+    ));
+    rest()
+}
