@@ -41,6 +41,24 @@ pub struct Figure {
     pub(crate) goals: Vec<(&'static str, Goal)>,
 }
 
+/// One question about behaviour, put to several libraries by running them.
+#[derive(Debug)]
+pub struct Table {
+    pub(crate) name: &'static str,
+    /// What each of them was set up to do, and then met.
+    pub(crate) asked: &'static str,
+    pub(crate) answers: Vec<Answer>,
+}
+
+/// What one library did.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) who: &'static str,
+    pub(crate) role: Role,
+    pub(crate) did: String,
+    pub(crate) as_asked: bool,
+}
+
 /// What ours is to reach.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -65,6 +83,8 @@ pub struct Group {
     pub name: &'static str,
     /// Sets the figures up.
     pub figures: fn() -> Vec<Figure>,
+    /// Runs what is compared by what it does instead of by what it takes.
+    pub tables: fn() -> Vec<Table>,
 }
 
 /// The share of a turn in which threads have to run together, and how often that is tried.
@@ -161,11 +181,49 @@ impl Figure {
     }
 }
 
+impl Table {
+    /// A table without answers.
+    #[must_use]
+    pub const fn new(name: &'static str, asked: &'static str) -> Self {
+        Self {
+            name,
+            asked,
+            answers: Vec::new(),
+        }
+    }
+
+    /// One more answer: what was seen, and whether that is what was asked.
+    #[must_use]
+    pub fn with(mut self, (who, role): (&'static str, Role), did: String, as_asked: bool) -> Self {
+        self.answers.push(Answer {
+            who,
+            role,
+            did,
+            as_asked,
+        });
+        self
+    }
+}
+
 impl Group {
     /// A group of figures.
     #[must_use]
     pub const fn new(name: &'static str, figures: fn() -> Vec<Figure>) -> Self {
-        Self { name, figures }
+        Self {
+            name,
+            figures,
+            tables: Vec::new,
+        }
+    }
+
+    /// The group with tables instead.
+    #[must_use]
+    pub const fn of_tables(name: &'static str, tables: fn() -> Vec<Table>) -> Self {
+        Self {
+            name,
+            figures: Vec::new,
+            tables,
+        }
     }
 }
 

@@ -27,6 +27,6 @@ pub mod meter;
 pub mod report;
 pub mod run;
 
-pub use contest::{Contestant, Figure, Goal, Group, Role};
+pub use contest::{Contestant, Figure, Goal, Group, Role, Table};
 pub use meter::{Meter, Sample};
 pub use run::main;

@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 use std::process::Command;
 
 use crate::run::Measured;
-use crate::{Figure, Goal, Role};
+use crate::{Figure, Goal, Role, Table};
 
 /// What a goal came to.
 struct Verdict {
@@ -54,6 +54,23 @@ pub(crate) fn figure(figure: &Figure, measured: &[Measured]) -> String {
             let met = if verdict.met { "met" } else { "**missed**" };
             let _ = writeln!(text, "- {name}: {goal}: {}, {met}", verdict.value);
         }
+    }
+    text
+}
+
+/// One table: what each library did.
+pub(crate) fn table(table: &Table) -> String {
+    let mut text = format!(
+        "\n## {}\n\n{}\n\n| {:<48} | {:<5} | {:<40} | as asked |\n|{:-<50}|{:-<7}|{:-<42}|{:-<10}|\n",
+        table.name, table.asked, "library", "is", "what it did", "", "", "", ""
+    );
+    for answer in &table.answers {
+        let as_asked = if answer.as_asked { "yes" } else { "**no**" };
+        let _ = writeln!(
+            text,
+            "| {:<48} | {:<5} | {:<40} | {as_asked:<8} |",
+            answer.who, answer.role, answer.did
+        );
     }
     text
 }

@@ -58,6 +58,13 @@ pub fn main(groups: &[Group], allocations: &str) -> ExitCode {
             print!("{part}");
             text.push_str(&part);
         }
+        for table in (group.tables)() {
+            if wish.wants(group.name, table.name) {
+                let part = report::table(&table);
+                print!("{part}");
+                text.push_str(&part);
+            }
+        }
     }
     if wish.write {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");

@@ -5,10 +5,13 @@ pub mod breaker;
 pub mod cancel;
 pub mod credit;
 pub mod edge;
+pub mod failures;
 pub mod flights;
 pub mod pipeline;
 pub mod rate;
 pub mod spawn;
+pub mod stats;
+pub mod vector_clock;
 
 use core::hint::black_box;
 use core::sync::atomic::AtomicUsize;
@@ -29,6 +32,9 @@ pub const ALL: &[Group] = &[
     credit::GROUP,
     rate::GROUP,
     backoff::GROUP,
+    stats::GROUP,
+    vector_clock::GROUP,
+    failures::GROUP,
 ];
 
 /// Has one thread call `work` so many times.
@@ -42,8 +48,14 @@ pub(crate) fn calls<T>(times: u64, mut work: impl FnMut() -> T) -> Sample {
 
 /// Has two threads call `work` so many times each, on the same thing at the same time. One time is one call of each.
 pub(crate) fn threads<T: Sync, R>(times: u64, shared: &T, work: impl Fn(&T) -> R + Sync) -> Sample {
+    each_thread(times, || || work(shared))
+}
+
+/// The same, of work that each thread begins with something of its own.
+pub(crate) fn each_thread<R, W: FnMut() -> R>(times: u64, make: impl Fn() -> W + Sync) -> Sample {
     let ready = AtomicUsize::new(0);
     let each = || {
+        let mut work = make();
         ready.fetch_add(1, Relaxed);
         // A barrier that sleeps would let one finish before the other wakes.
         while ready.load(Relaxed) < 2 {
@@ -51,7 +63,7 @@ pub(crate) fn threads<T: Sync, R>(times: u64, shared: &T, work: impl Fn(&T) -> R
         }
         let begun = Instant::now();
         for _ in 0..times {
-            black_box(work(shared));
+            black_box(work());
         }
         (begun, Instant::now())
     };
