@@ -79,6 +79,7 @@ impl<F: Future<Output = A> + Unpin, A> Waiter<F, A> {
 
 impl Bell {
     /// Whether the waiter was woken, and not polled since.
+    #[must_use]
     pub fn rang(&self) -> bool {
         self.0.0.load(Relaxed) == 1
     }

@@ -1,6 +1,6 @@
 //! Races on the gate of the breaker and on its windows.
 #![cfg(sweet_loom)]
-#![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU32;

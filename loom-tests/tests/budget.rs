@@ -1,6 +1,5 @@
 //! Races on the balance of a retry budget.
 #![cfg(sweet_loom)]
-#![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::sync::Arc;
 use loom::thread;

@@ -1,6 +1,5 @@
 //! Races on the last stamp of a hybrid clock.
 #![cfg(sweet_loom)]
-#![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::sync::Arc;
 use loom::thread;

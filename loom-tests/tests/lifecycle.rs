@@ -1,5 +1,10 @@
 //! Races on the lifecycle word.
 #![cfg(sweet_loom)]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a model fails by panicking"
+)]
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU32;
@@ -358,7 +363,7 @@ fn pending_leads_one_way() {
                 Start::Run => {}
                 Start::Over(State::Rejected) => assert!(task.sees(1), "the owner missed why it was refused"),
                 Start::Over(State::TimedOut) => {
-                    assert!(task.sees(2), "the owner missed whose deadline it was")
+                    assert!(task.sees(2), "the owner missed whose deadline it was");
                 }
                 Start::Over(other) => panic!("nobody asked for {other}"),
             }

@@ -2,6 +2,7 @@
 //!
 //! A [`Waiter`] is polled by one thread and then handed to the first, which follows up on the wake-ups.
 #![cfg(sweet_loom)]
+#![expect(clippy::similar_names, reason = "the sides of a race are called alike")]
 #![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::sync::atomic::AtomicU32;

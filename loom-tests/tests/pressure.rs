@@ -1,6 +1,5 @@
 //! Races on the word of a pressure, and on its counts of drops.
 #![cfg(sweet_loom)]
-#![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicU32;

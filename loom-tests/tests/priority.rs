@@ -1,6 +1,5 @@
 //! Races of those who decide which class runs next.
 #![cfg(sweet_loom)]
-#![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::sync::Arc;
 use loom::thread;

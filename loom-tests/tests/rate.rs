@@ -1,6 +1,6 @@
 //! Races on the theoretical arrival time of a rate limiter.
 #![cfg(sweet_loom)]
-#![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
+#![expect(clippy::similar_names, reason = "the sides of a race are called alike")]
 
 use loom::sync::Arc;
 use loom::thread;

@@ -1,6 +1,5 @@
 //! Races of those who observe the load.
 #![cfg(sweet_loom)]
-#![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::sync::Arc;
 use loom::thread;

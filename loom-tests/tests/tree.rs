@@ -2,6 +2,7 @@
 //!
 //! The api is not compiled for loom, so each step here names the function that it mirrors.
 #![cfg(sweet_loom)]
+#![expect(clippy::similar_names, reason = "the sides of a race are called alike")]
 #![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
