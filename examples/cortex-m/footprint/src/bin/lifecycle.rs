@@ -1,4 +1,4 @@
-//! Start, wait, resume, cancel, shield, finish, look.
+//! Start, wait, resume, cancel, shield, finish, run again, look.
 #![no_std]
 #![no_main]
 
@@ -16,6 +16,7 @@ fn main() -> ! {
     output((task.shield(), task.unshield()));
     output(task.cancel(core::hint::black_box(Level::Kill), Reason::Requested));
     output(task.finish(core::hint::black_box(End::Completed)));
+    output(task.restart());
     output((task.is_cancelled(), task.state()));
     rest()
 }

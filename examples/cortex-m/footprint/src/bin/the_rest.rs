@@ -10,14 +10,14 @@ use cortex_m_rt::entry;
 use footprint::{input, now, output, rest};
 use sweet_async_core::backoff::{Backoff, Jitter, Retries};
 use sweet_async_core::breaker::{AnyWindow, CircuitBreaker, LastCalls, LastTime, Outcome, Rules};
-use sweet_async_core::limit::Bounds;
+use sweet_async_core::limit::{Bounds, ConcurrencyLimit, Gradient2};
 use sweet_async_core::pressure::Marks;
 use sweet_async_core::priority::{Aging, Patience, Priority};
 use sweet_async_core::rate::{Quota, RateLimiter};
 use sweet_async_core::scaler::{Scale, Scaler};
 use sweet_async_core::stats::Snapshot;
 use sweet_async_core::vector_clock::{Nodes, VectorClock};
-use sweet_async_core::{Counter, Credits, Histogram, HybridClock, IdGenerator};
+use sweet_async_core::{Counter, Credits, Histogram, HybridClock, IdGenerator, RetryBudget};
 
 static COUNTS: Histogram<33> = Histogram::new();
 static TOTAL: Counter = Counter::new();
@@ -87,7 +87,8 @@ fn settings() {
             quota.blind(),
             quota.with_skew(input()).is_ok(),
         ));
-        let limiter = RateLimiter::new(quota, now());
+        let limiter = RateLimiter::restore(quota, now(), input());
+        output(limiter.snapshot(now()));
         output((limiter.check_n(now(), input()), limiter.available(now())));
     }
     let scale =
@@ -132,4 +133,11 @@ fn values() {
     output(sum.quantile(input()));
     TOTAL.absorb(&Counter::new());
     output(Histogram::<33>::bucket(input()));
+    output(RetryBudget::new(input(), input()).restore(input()).snapshot());
+    if let Ok(bounds) = Bounds::new(input(), input(), input()) {
+        let limit = ConcurrencyLimit::new(Gradient2::new(), bounds);
+        if let Some(kept) = limit.snapshot() {
+            output(ConcurrencyLimit::restore(Gradient2::new(), bounds, kept).limit());
+        }
+    }
 }

@@ -336,3 +336,28 @@ pub(crate) fn limit_gradient2() -> Verdict {
     expect!(after(&LIMIT, Ended::Dropped)?, 9);
     Ok(())
 }
+
+/// Balances, backlogs and limits that outlive a restart, on another clock and within other bounds.
+pub(crate) fn kept() -> Verdict {
+    let budget = RetryBudget::new(250, 10);
+    budget.deposit();
+    let after = RetryBudget::new(500, 4).restore(budget.snapshot());
+    after.deposit();
+    expect!((budget.snapshot(), after.snapshot()), (250, 750));
+    const QUOTA: Quota = Quota::of::<1, 10, 3>();
+    let limiter = RateLimiter::new(QUOTA, Tick::new(0));
+    expect!(limiter.check_n(Tick::new(5), 2), Ok(()));
+    let backlog = limiter.snapshot(Tick::new(9));
+    let now = Tick::new(u32::MAX);
+    let after = RateLimiter::restore(QUOTA, now, backlog);
+    expect!(
+        (backlog, after.available(now), after.available(now.after(6))),
+        (16, 1, 2)
+    );
+    let limit = ConcurrencyLimit::new(Aimd::new().backoff(50), Bounds::of::<1, 20, 100>());
+    expect!(limit.try_acquire().map(|call| call.dropped()).is_ok(), true);
+    let state = limit.snapshot().ok_or(Wrong)?;
+    let after = ConcurrencyLimit::restore(Aimd::new(), Bounds::of::<1, 2, 8>(), state);
+    expect!((limit.limit(), after.limit(), after.in_flight()), (10, 8, 0));
+    Ok(())
+}

@@ -25,6 +25,7 @@ const CHECKS: &[(&str, fn() -> Verdict)] = &[
     ("limit, aimd", calls::limit_aimd),
     ("limit, vegas", calls::limit_vegas),
     ("limit, gradient2", calls::limit_gradient2),
+    ("what is kept over a restart", calls::kept),
     ("lifecycle", tasks::lifecycle),
     ("lifecycle, its counts", tasks::lifecycle_counts),
     ("group", tasks::group),

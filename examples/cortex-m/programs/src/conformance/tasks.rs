@@ -52,6 +52,17 @@ pub(crate) fn lifecycle() -> Verdict {
         TASK.cancel(Level::KillHard, Reason::Parent),
         Cancel::Over(State::Cancelled)
     );
+    // Run again, it begins with nothing of the old run.
+    expect!(TASK.restart(), Ok(State::Cancelled));
+    let seen = TASK.snapshot();
+    expect!(
+        (seen.state(), seen.level(), seen.attempt()),
+        (State::Pending, None, 0)
+    );
+    expect!(
+        (TASK.start(), TASK.restart()),
+        (Start::Run, Err(FinishError::Misplaced(State::Running)))
+    );
     // Cancelled before it started, a task never starts.
     let task = Lifecycle::new();
     expect!(task.cancel(Level::Graceful, Reason::Parent), Cancel::Ended);

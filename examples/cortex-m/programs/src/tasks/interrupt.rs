@@ -9,7 +9,7 @@ use cortex_m_rt::exception;
 use cortex_m_semihosting::hprintln;
 use sweet_async_core::lifecycle::{Cancel, Level, Reason};
 
-use crate::{BOX, BUS, BUS_WAITERS, LIVES, STEPS, TOLD, WRONG};
+use crate::{BOX, BUS, BUS_WAITERS, LIFE, STEPS, TOLD, WRONG};
 
 /// So many ticks are sent.
 pub(crate) const TICKS: u32 = 60;
@@ -47,7 +47,6 @@ fn SysTick() {
 
 /// `None` if something was refused that should not have been.
 fn tick(now: u32) -> Option<()> {
-    let [first, second, _] = &LIVES;
     match now {
         1..=TICKS => {
             let nothing = BOX.try_send(now).ok()?;
@@ -68,12 +67,8 @@ fn tick(now: u32) -> Option<()> {
     if BUS.taken() > 0 {
         BUS_WAITERS.release(&BUS, 1).ok()?;
     }
-    if let Some(life) = match now {
-        20 => Some(first),
-        40 => Some(second),
-        _ => None,
-    } {
-        let raised = life.cancel(Level::Graceful, Reason::Requested) == Cancel::Raised;
+    if now == 20 || now == 40 {
+        let raised = LIFE.cancel(Level::Graceful, Reason::Requested) == Cancel::Raised;
         TOLD.wake_all();
         raised.then_some(())?;
     }

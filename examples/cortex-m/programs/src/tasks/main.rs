@@ -29,8 +29,8 @@ static BOX: Mailbox<u32, 4> = Mailbox::with(sweet_async_core::Overflow::Reject);
 static BUS: Credits = Credits::of::<1>();
 static BUS_WAITERS: WaiterSet<2> = WaiterSet::new();
 
-/// The lives of one task, which is cancelled and starts again.
-static LIVES: [Lifecycle; 3] = [const { Lifecycle::new() }; 3];
+/// A task that is cancelled and starts again.
+static LIFE: Lifecycle = Lifecycle::new();
 static TOLD: WaiterSet<1> = WaiterSet::new();
 /// What that task works on.
 static STEPS: Mailbox<u32, 1, 1> = Mailbox::new();
@@ -158,28 +158,26 @@ async fn transfer(number: usize) -> Verdict {
 /// It is told at the ticks 20 and 40, and gets a step at each that is divisible by five.
 async fn start_again() -> Verdict {
     let mut steps = [0; 3];
-    for (life, steps) in LIVES.iter().zip(&mut steps) {
-        expect!(life.start(), Start::Run);
-        while let Some(step) = step_unless_told(life).await? {
+    for steps in &mut steps {
+        expect!(LIFE.start(), Start::Run);
+        while let Some(step) = step_unless_told().await? {
             *steps += 1;
             if step == interrupt::TICKS {
-                expect!(life.finish(End::Completed), Ok(()));
+                expect!(LIFE.finish(End::Completed), Ok(()));
                 break;
             }
         }
-        if life.is_cancelled() {
-            let seen = life.snapshot();
+        if LIFE.is_cancelled() {
+            let seen = LIFE.snapshot();
             expect!(
                 (seen.level(), seen.reason()),
                 (Some(Level::Graceful), Some(Reason::Requested))
             );
-            expect!(life.finish(End::Cancelled), Ok(()));
+            expect!(LIFE.finish(End::Cancelled), Ok(()));
+            expect!(LIFE.restart(), Ok(State::Cancelled));
         }
     }
-    expect!(
-        LIVES.each_ref().map(Lifecycle::state),
-        [State::Cancelled, State::Cancelled, State::Completed]
-    );
+    expect!(LIFE.state(), State::Completed);
     // 5, 10, 15; then 20, 25, 30, 35; then 40 to 60. Told to stop at 20, it leaves that step to its next life.
     expect!(steps, [3, 4, 5]);
     expect!(TOLD.is_empty(), true);
@@ -187,8 +185,8 @@ async fn start_again() -> Verdict {
 }
 
 /// The next step, or nothing if the task was told to stop. What it waits for is dropped then.
-async fn step_unless_told(life: &Lifecycle) -> Result<Option<u32>, Wrong> {
-    let mut told = pin!(TOLD.cancelled(life));
+async fn step_unless_told() -> Result<Option<u32>, Wrong> {
+    let mut told = pin!(TOLD.cancelled(&LIFE));
     let mut step = pin!(STEPS.recv());
     poll_fn(|task| {
         if let Poll::Ready(told) = told.as_mut().poll(task) {
