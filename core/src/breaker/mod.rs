@@ -74,7 +74,7 @@ pub use snapshot::SnapshotError;
 pub use window::{AnyWindow, Consecutive, LastCalls, LastTime, Window};
 
 /// What a firmware relies on; it holds on every target, because the words have 32 bits on each.
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 const _: () = {
     assert!(size_of::<CircuitBreaker<Consecutive>>() == 8);
     assert!(size_of::<CircuitBreaker<LastCalls<4>>>() <= 32);

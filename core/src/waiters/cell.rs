@@ -1,4 +1,6 @@
 //! The only file that names a cell for wakers.
+//!
+//! Loom has a cell of its own. Under shuttle it is the real one, each of its operations one step.
 
 use core::task::Waker;
 
@@ -30,6 +32,8 @@ impl Cell {
 
     /// Sees to it that the next wake-up goes to `waker`; one that comes at this moment wakes it now.
     pub(super) fn register(&self, waker: &Waker) {
+        #[cfg(sweet_shuttle)]
+        crate::sync::step();
         #[cfg(not(sweet_loom))]
         self.waker.register(waker);
         #[cfg(sweet_loom)]
@@ -37,11 +41,15 @@ impl Cell {
     }
 
     pub(super) fn wake(&self) {
+        #[cfg(sweet_shuttle)]
+        crate::sync::step();
         self.waker.wake();
     }
 
     /// Forgets the waker, so that the cell keeps no task alive.
     pub(super) fn clear(&self) {
+        #[cfg(sweet_shuttle)]
+        crate::sync::step();
         #[cfg(not(sweet_loom))]
         drop(self.waker.take());
         #[cfg(sweet_loom)]

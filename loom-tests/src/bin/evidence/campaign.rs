@@ -9,12 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use crate::document::Document;
+use crate::document::{Document, machine_of};
 use crate::options::{Mode, Options};
 use crate::orderings;
 use crate::patch::Mutant;
 use crate::row::Row;
-use crate::scratch::Scratch;
+use crate::scratch::{SCENARIOS, Scratch};
 use crate::trouble::Trouble;
 use crate::verdict::{Failure, Verdict};
 
@@ -32,7 +32,7 @@ const MOST_WORKERS: usize = 4;
 enum Job {
     /// Every model of a machine, as it is.
     Models(String),
-    /// The models that a mutant names, with the mutant applied.
+    /// The models and scenarios that a mutant names, with the mutant applied.
     Mutant(Mutant),
 }
 
@@ -62,6 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<bool, Trouble> {
     if options.mode != Mode::Models {
         ledger.problems.extend(too_few(&machines, &mutants));
         ledger.void_kills();
+        ledger.doubt_scenarios();
         settle(tree, options, &mut ledger)?;
     }
     let killed = ledger.kills.len();
@@ -103,12 +104,14 @@ fn machines(tree: &Path, options: &Options) -> Result<Vec<String>, Trouble> {
 }
 
 fn mutants(tree: &Path, machines: &[String]) -> Result<Vec<Mutant>, Trouble> {
+    let directory = tree.join("loom-tests/mutants");
     let mut mutants = Vec::new();
     for machine in machines {
-        mutants.extend(Mutant::all_of(
-            machine,
-            &tree.join("loom-tests/mutants").join(machine),
-        )?);
+        mutants.extend(Mutant::all_of(machine, &directory.join(machine))?);
+        if let Some(models) = machine.strip_prefix(SCENARIOS) {
+            let theirs = Mutant::all_of(models, &directory.join(models))?;
+            mutants.extend(theirs.into_iter().filter_map(Mutant::for_scenarios));
+        }
     }
     Ok(mutants)
 }
@@ -273,13 +276,10 @@ fn unfounded(tree: &Path, options: &Options, known: &BTreeSet<String>) -> Result
             None if options.machine.is_none() => {
                 found.push(format!("{}: this ordering names no model", appeal.place));
             }
-            Some(model) => {
-                let machine = model.split(':').next().unwrap_or(&model);
-                if options.wants(machine) && !known.contains(&model) {
-                    found.push(format!("{}: there is no model {model}", appeal.place));
-                }
+            Some(model) if options.wants(machine_of(&model)) && !known.contains(&model) => {
+                found.push(format!("{}: there is no model {model}", appeal.place));
             }
-            None => {}
+            _ => {}
         }
     }
     Ok(found)
@@ -288,6 +288,7 @@ fn unfounded(tree: &Path, options: &Options, known: &BTreeSet<String>) -> Result
 fn too_few(machines: &[String], mutants: &[Mutant]) -> Vec<String> {
     machines
         .iter()
+        .filter(|machine| !machine.starts_with(SCENARIOS))
         .map(|machine| {
             let count = mutants.iter().filter(|mutant| &mutant.machine == machine).count();
             (machine, count)
@@ -311,6 +312,22 @@ impl Ledger {
             }
             unsound.is_none()
         });
+    }
+
+    /// Complains of each scenario that no mutant made fail: nothing shows that it can.
+    fn doubt_scenarios(&mut self) {
+        let kills = |scenario: &String| {
+            self.kills
+                .iter()
+                .any(|(_, killers)| killers.iter().any(|(killer, _)| killer == scenario))
+        };
+        let idle: Vec<_> = self
+            .passed
+            .keys()
+            .filter(|model| model.starts_with(SCENARIOS) && !kills(model))
+            .map(|scenario| format!("{scenario} kills no mutant"))
+            .collect();
+        self.problems.extend(idle);
     }
 
     fn document(&self) -> Document {

@@ -118,8 +118,8 @@ impl Document {
     }
 }
 
-/// The machine that a model or a mutant belongs to.
-fn machine_of(name: &str) -> &str {
+/// The machine that a model or a mutant belongs to; for a scenario the file that it is in.
+pub(crate) fn machine_of(name: &str) -> &str {
     name.split([':', '/']).next().unwrap_or(name)
 }
 
@@ -145,6 +145,11 @@ interleavings that were explored. *Preemptions* is the most that loom inserted i
 *Witnesses* are the outcomes that were really seen, with the number of executions that showed them; a model that misses
 an outcome it exists for fails. *Kills* are the mutants in the second table that this model was seen to notice.
 
+The lines that begin with `shuttle_` are [shuttle](https://docs.rs/shuttle) scenarios: more threads and longer ones than
+loom can exhaust, run under as many random schedules as *executions* says, half of them picked step by step and half with
+few preemptions in the most telling places. Their seed is fixed, so that the figures are the same in each run; a failure
+prints what to replay. Weak exchanges fail without a reason there, one in eight. An outcome is counted each time it is seen.
+
 ## Models
 
 | model | holds | threads | preemptions | executions | witnesses | kills | time |
@@ -156,6 +161,7 @@ const MUTANTS: &str = "
 
 Each is a patch in `loom-tests/mutants/`, applied to a copy of the core. It counts as killed only when it applies, builds,
 and makes every model that it names fail, and these models pass without it. What the first failure said stands beside it.
+Scenarios are judged by some of the same patches; those that only weaken an ordering are nothing to them.
 
 | mutant | what it breaks | killed by |
 |---|---|---|
@@ -165,20 +171,29 @@ const LIMITS: &str = "
 ## What this does not show
 
 - **Preemptions.** Where the bound is a number, executions with more preemptions were not explored.
-- **Size.** A model has a few threads and a few operations each (loom allows five threads). A fault that needs more of
-  either is outside; the random tests against naive models look there, without exhausting anything.
+- **Size.** A model has a few threads and a few operations each (loom allows five threads). Scenarios have six to twelve
+  threads and dozens of operations, but only so many random schedules of them; a schedule that was not drawn was not seen.
+- **Orderings in scenarios.** Shuttle runs every operation as if it were `SeqCst`. Scenarios check the logic alone; what an
+  ordering carries is seen by the models alone.
 - **Relaxed reorderings.** Loom lets a load return older values that the memory model allows, out of the last few stores
   to that word. It does not let a load return a value whose store comes later in the same execution, which the memory
   model allows for `Relaxed` (load buffering).
-- **`SeqCst`.** Loom checks it as `AcqRel`, except for fences. The core uses none.
-- **Spurious failure.** In loom `compare_exchange_weak` fails only when the value differs. On some processors it also fails
-  without a reason; the loops of the core then try again, and that path is the same code, but it was not explored.
+- **`SeqCst` and fences.** Loom checks `SeqCst` operations as `AcqRel`. The core uses none, and no fence.
+- **Spurious failure.** In loom `compare_exchange_weak` fails only when the value differs. That it may fail without a reason
+  is explored by the scenarios, not under weak orderings.
+- **Crates of others.** `atomic-waker`, which `waiters` and `mailbox` keep their wakers in, is replaced by loom's own cell in
+  models and is one indivisible step in scenarios; that it keeps its promise is not checked. What the api uses besides the
+  core (`atomic_refcell`, channels and locks of executors) is not compiled for either tool, nor is the api itself; `tree`
+  mirrors the part of it that matters most.
+- **Ticks.** A model or scenario uses a few ticks, some of them across the wrap. What depends on how far ticks lie apart is
+  the random tests' part.
 - **Progress.** A deadlock is found, and a loop that does not end within the bound of branches. That an operation is
   lock-free or wait-free is argued in its documentation and not proven here.
 - **Width.** Models use small numbers. Counters at their limits and times across the wrap are the table tests' part.
 - **Memory beside the word.** The core holds nothing but atomics, so that a missing ordering cannot be seen in it. Models
   carry a payload that is written before a transition and asserted after it; an ordering without payload is not checked.
-- **The compiler and the processor.** Loom runs the source against a model of memory, not the machine code.
+- **The compiler and the processor.** Both tools run the source against a model of memory, not the machine code.
+  `core/tests/linear_*.rs` and `.ci/stress` run the machine code on real threads, in as many schedules as happen to occur.
 ";
 
 #[cfg(test)]

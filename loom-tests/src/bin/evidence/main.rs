@@ -9,28 +9,28 @@
     reason = "a program for the host, where alloc has no use of its own"
 )]
 
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 mod campaign;
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 mod document;
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 mod options;
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 mod orderings;
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 mod patch;
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 mod row;
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 mod scratch;
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 mod trouble;
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 mod verdict;
 
 use std::process::ExitCode;
 
-#[cfg(not(sweet_loom))]
+#[cfg(not(any(sweet_loom, sweet_shuttle)))]
 fn main() -> ExitCode {
     use options::Options;
 
@@ -52,8 +52,8 @@ fn main() -> ExitCode {
 }
 
 /// Cargo builds a package's binaries before its integration tests, so the models' build meets this file too.
-#[cfg(sweet_loom)]
+#[cfg(any(sweet_loom, sweet_shuttle))]
 fn main() -> ExitCode {
-    eprintln!("error: the runner is built without `--cfg sweet_loom`; start it by `.ci/loom`");
+    eprintln!("error: the runner is built without any `--cfg`; start it by `.ci/loom`");
     ExitCode::FAILURE
 }

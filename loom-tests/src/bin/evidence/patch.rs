@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::scratch::SCENARIOS;
 use crate::trouble::Trouble;
 
 /// A way to break a machine.
@@ -22,6 +23,8 @@ pub(crate) struct Header {
     pub(crate) breaks: String,
     /// The models that fail because of it, each as `machine::model`.
     pub(crate) killed_by: Vec<String>,
+    /// The scenarios that fail because of it too, each as `shuttle_machine::scenario`.
+    pub(crate) seen_by: Vec<String>,
 }
 
 impl Mutant {
@@ -39,6 +42,14 @@ impl Mutant {
         }
         mutants.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(mutants)
+    }
+
+    /// The same patch as a mutant for the machine's scenarios, if it names any.
+    pub(crate) fn for_scenarios(mut self) -> Option<Self> {
+        self.name.insert_str(0, SCENARIOS);
+        self.machine.insert_str(0, SCENARIOS);
+        self.header.killed_by = core::mem::take(&mut self.header.seen_by);
+        (!self.header.killed_by.is_empty()).then_some(self)
     }
 
     fn read(machine: &str, path: PathBuf) -> Result<Self, Trouble> {
@@ -70,19 +81,15 @@ impl Header {
         let (breaks, killed_by) = said
             .rsplit_once("; killed by:")
             .ok_or("the first line does not say `; killed by: ..`")?;
-        let killed_by: Vec<String> = killed_by
-            .split(',')
-            .map(|model| model.trim().trim_matches('`').to_owned())
-            .collect();
-        let own = |model: &String| {
-            model
-                .strip_prefix(machine)
-                .and_then(|rest| rest.strip_prefix("::"))
-                .is_some_and(|name| !name.is_empty())
+        let killed_by = own_models(killed_by, machine)?;
+        let seen_by = match text
+            .lines()
+            .nth(1)
+            .and_then(|line| line.strip_prefix("# seen by:"))
+        {
+            Some(seen_by) => own_models(seen_by, &format!("{SCENARIOS}{machine}"))?,
+            None => Vec::new(),
         };
-        if !killed_by.iter().all(own) {
-            return Err("it names a model of another machine");
-        }
         if breaks.trim().is_empty() {
             return Err("it does not say what breaks");
         }
@@ -99,7 +106,27 @@ impl Header {
         Ok(Self {
             breaks: breaks.trim().to_owned(),
             killed_by,
+            seen_by,
         })
+    }
+}
+
+/// The models in a list separated by commas; all must be the machine's own.
+fn own_models(list: &str, machine: &str) -> Result<Vec<String>, &'static str> {
+    let models: Vec<String> = list
+        .split(',')
+        .map(|model| model.trim().trim_matches('`').to_owned())
+        .collect();
+    let own = |model: &String| {
+        model
+            .strip_prefix(machine)
+            .and_then(|rest| rest.strip_prefix("::"))
+            .is_some_and(|name| !name.is_empty())
+    };
+    if models.iter().all(own) {
+        Ok(models)
+    } else {
+        Err("it names a model of another machine")
     }
 }
 
@@ -118,6 +145,17 @@ mod tests {
         let header = parse("# breaks: G2; the load; killed by: group::one, group::two").expect("valid");
         assert_eq!(header.breaks, "G2; the load");
         assert_eq!(header.killed_by, ["group::one", "group::two"]);
+    }
+
+    #[test]
+    fn reads_which_scenarios_notice() {
+        let first = "# breaks: G2; killed by: group::one";
+        let parsed = parse(&format!("{first}\n# seen by: shuttle_group::two")).expect("valid");
+        assert_eq!(
+            (parsed.killed_by.len(), parsed.seen_by),
+            (1, vec!["shuttle_group::two".to_owned()])
+        );
+        assert!(parse(&format!("{first}\n# seen by: group::two")).is_err());
     }
 
     #[test]

@@ -20,6 +20,9 @@ const MEMBERS: [(&str, &[&str]); 2] = [
     ("loom-tests", &["mutants", "bin", "EVIDENCE.md", "target"]),
 ];
 
+/// How the name of a file of scenarios, which run under shuttle, begins; the other files hold models for loom.
+pub(crate) const SCENARIOS: &str = "shuttle_";
+
 /// How often a running model is looked at.
 const GLANCE: Duration = Duration::from_millis(5);
 
@@ -90,16 +93,21 @@ impl Scratch {
         Ok(())
     }
 
-    /// Compiles the models of `machine` as the copy stands.
+    /// Compiles the models, or the scenarios, of `machine` as the copy stands.
     pub(crate) fn build(&self, machine: &str) -> Result<Models, Trouble> {
+        // A target directory for each face: changing the flags of one would throw away what it built.
+        let (target, flags) = match machine.strip_prefix(SCENARIOS) {
+            Some(_) => ("target-shuttle", "--cfg sweet_shuttle"),
+            None => ("target", "--cfg sweet_loom"),
+        };
         let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
         let output = Command::new(&cargo)
             .args(["test", "--package", "loom-tests", "--profile", "loom", "--test"])
             .arg(machine)
             .args(["--no-run", "--quiet", "--message-format=json-render-diagnostics"])
             .current_dir(&self.copy)
-            .env("CARGO_TARGET_DIR", self.copy.join("target"))
-            .env("RUSTFLAGS", "--cfg sweet_loom")
+            .env("CARGO_TARGET_DIR", self.copy.join(target))
+            .env("RUSTFLAGS", flags)
             // A mutant changes a line or two; this halves the time of a build.
             .env("CARGO_PROFILE_LOOM_INCREMENTAL", "true")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -152,8 +160,14 @@ impl Models {
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors);
-        // Loom reads bounds from the environment; a model's own are the ones that count.
-        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LOOM_")) {
+        // Loom reads bounds from the environment, shuttle its seed, a scenario a schedule; the committed ones count.
+        let own = |name: &OsString| {
+            let name = name.to_string_lossy();
+            ["LOOM_", "SHUTTLE_", "SWEET_SCHEDULE"]
+                .iter()
+                .any(|begins| name.starts_with(begins))
+        };
+        for (name, _) in env::vars_os().filter(|(name, _)| own(name)) {
             command.env_remove(name);
         }
         let mut child = command.spawn().map_err(Trouble::io("run", &self.program))?;

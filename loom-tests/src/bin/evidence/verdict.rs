@@ -30,7 +30,7 @@ pub(crate) enum How {
     Witness,
     /// All threads wait.
     Deadlock,
-    /// One execution did not end within loom's bound of branches.
+    /// One execution did not end within loom's bound of branches, or shuttle's of steps.
     Livelock,
     /// The run did not end within its time.
     Timeout,
@@ -85,9 +85,11 @@ pub(crate) fn judge(model: &str, exit: Exit, printed: &str, recorded: &str) -> V
 fn judge_panic(message: &str) -> Verdict {
     let how = if message.starts_with("the evidence file") {
         return Verdict::Void(message.to_owned());
-    } else if message.starts_with("Model exceeded maximum number of branches") {
+    } else if message.starts_with("Model exceeded maximum number of branches")
+        || message.starts_with("exceeded max_steps bound")
+    {
         How::Livelock
-    } else if message.starts_with("deadlock; threads") {
+    } else if message.starts_with("deadlock; threads") || message.starts_with("deadlock! blocked tasks") {
         How::Deadlock
     } else if message.contains(": no execution showed `") {
         How::Witness
