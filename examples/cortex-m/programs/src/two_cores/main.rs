@@ -33,10 +33,10 @@ const CHECKS: &[(&str, fn() -> Verdict)] = &[
 ];
 
 /// What each core does in each round of a check.
-const STEPS: u32 = 2_000;
+const STEPS: u32 = 10_000;
 
-/// After so many rounds the cores should have met.
-const ROUNDS: u32 = 200;
+/// After so many rounds the cores have met, if the host has a processor for each.
+const ROUNDS: u32 = 2_000;
 
 #[entry]
 fn main() -> ! {
@@ -176,75 +176,106 @@ fn rate() -> Verdict {
         }
     }
     repeat(&MET, work, || {
-        expect!(ADMITTED.each_ref().map(Counter::take).iter().sum::<u32>(), STEPS);
+        // A core that was held up in the middle of a check may lose its cell, as the documentation of `rate` says.
+        let admitted = ADMITTED.each_ref().map(Counter::take).iter().sum::<u32>();
+        expect!((admitted <= STEPS, admitted + 2 >= STEPS), (true, true));
         // Time for the whole burst to come back.
         NOW.fetch_add(STEPS, Relaxed);
         Ok(())
     })
 }
 
-/// One core finishes, the other kills: one of them ends the task, and the state says which.
+/// One core finishes, the other kills: one of them ends the task, and the state says which. Shielded sections that both
+/// open and close are all closed in the end.
 fn lifecycle() -> Verdict {
-    const TASKS: usize = 64;
-    static TASK: [Lifecycle; TASKS] = [const { Lifecycle::new() }; TASKS];
-    static NEXT: AtomicU32 = AtomicU32::new(0);
+    static TASK: [Lifecycle; 64] = [const { Lifecycle::new() }; 64];
+    static TURNS: AtomicU32 = AtomicU32::new(0);
     static ENDED: [Counter; 2] = [Counter::new(), Counter::new()];
-    fn work(core: Core) {
+    static SHIELDED: Lifecycle = Lifecycle::new();
+    static REFUSED: Counter = Counter::new();
+    static MET: Met = Met::new();
+    fn race(core: Core) {
         for (task, turn) in TASK.iter().zip(1..) {
-            // Both begin with it at the same time.
-            NEXT.fetch_add(1, AcqRel);
-            while NEXT.load(Acquire) < 2 * turn {
-                spin_loop();
-            }
+            together(&TURNS, turn);
             let ended = match core {
                 Core::First => task.finish(End::Completed).is_ok(),
                 Core::Second => task.cancel(Level::KillHard, Reason::Requested) == Cancel::Ended,
             };
-            if ended {
-                core.of(&ENDED).increment();
+            core.of(&ENDED).add(u32::from(ended));
+        }
+    }
+    fn shield(core: Core) {
+        for _ in 0..STEPS {
+            REFUSED.add(u32::from(SHIELDED.shield().is_err()));
+            REFUSED.add(u32::from(SHIELDED.unshield().is_err()));
+            if SHIELDED.snapshot().is_shielded() {
+                MET.note(core);
             }
         }
     }
-    for task in &TASK {
+    for task in TASK.iter().chain([&SHIELDED]) {
         expect!(task.start(), Start::Run);
     }
-    on_both(work);
-    let count = |end| {
-        TASK.iter()
-            .zip(0_u32..)
-            .filter(|(task, _)| task.state() == end)
-            .count()
-    };
+    on_both(race);
+    let count = |end| TASK.iter().filter(|task| task.state() == end).count();
     let [first, second] = ENDED.each_ref().map(|ended| ended.value() as usize);
-    expect!(first + second, TASKS);
+    expect!(first + second, TASK.len());
     expect!(
         (count(State::Completed), count(State::Cancelled)),
         (first, second)
     );
-    Ok(())
+    repeat(&MET, shield, || {
+        expect!((REFUSED.value(), SHIELDED.snapshot().is_shielded()), (0, false));
+        Ok(())
+    })
 }
 
-/// Both leave a scope that is closed: one is told that it was the last.
+/// Both leave scopes that are closed: one of them is told that it was the last. One that stays open counts all who come and
+/// go.
 fn group() -> Verdict {
-    static SCOPE: [Group; 64] = [const { Group::new() }; 64];
+    static CLOSED: [Group; 64] = [const { Group::new() }; 64];
+    static TURNS: AtomicU32 = AtomicU32::new(0);
     static TOLD: Counter = Counter::new();
-    fn work(_: Core) {
-        for scope in &SCOPE {
-            if scope.leave() == Ok(Exit::Empty) {
-                TOLD.increment();
+    static OPEN: Group = Group::new();
+    static REFUSED: Counter = Counter::new();
+    static MET: Met = Met::new();
+    fn leave(_: Core) {
+        for (scope, turn) in CLOSED.iter().zip(1..) {
+            together(&TURNS, turn);
+            TOLD.add(u32::from(scope.leave() == Ok(Exit::Empty)));
+        }
+    }
+    fn visit(core: Core) {
+        for _ in 0..STEPS {
+            REFUSED.add(u32::from(OPEN.try_enter().is_err()));
+            match OPEN.leave() {
+                Ok(Exit::Continue) => MET.note(core),
+                Ok(Exit::Idle) => {}
+                Ok(Exit::Empty) | Err(_) => REFUSED.increment(),
             }
         }
     }
-    for scope in &SCOPE {
+    for scope in &CLOSED {
         expect!((scope.try_enter(), scope.try_enter()), (Ok(()), Ok(())));
         expect!(scope.close(), Close::Drain { live: 2 });
     }
-    on_both(work);
+    on_both(leave);
     expect!(
-        (TOLD.value() as usize, SCOPE.iter().all(Group::is_over)),
-        (SCOPE.len(), true)
+        (TOLD.value() as usize, CLOSED.iter().all(Group::is_over)),
+        (CLOSED.len(), true)
     );
-    Ok(())
+    repeat(&MET, visit, || {
+        expect!((REFUSED.value(), OPEN.live()), (0, 0));
+        Ok(())
+    })
+}
+
+/// Waits until both cores have come to this turn, counted from 1.
+fn together(turns: &AtomicU32, turn: u32) {
+    turns.fetch_add(1, AcqRel);
+    while turns.load(Acquire) < 2 * turn {
+        spin_loop();
+    }
 }
 
 /// Both send and both receive: the sum of what came out is the sum of what went in.
