@@ -106,8 +106,8 @@ pub(crate) fn checkpoint() {
     if thread::panicking() {
         return;
     }
-    let baton = BATON.with(|baton| baton.borrow().clone());
-    if let Some(baton) = baton {
+    let baton = BATON.try_with(|baton| baton.borrow().clone());
+    if let Ok(Some(baton)) = baton {
         baton.pass();
     }
 }

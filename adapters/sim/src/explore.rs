@@ -103,4 +103,4 @@ fn text_of(payload: &(dyn Any + Send)) -> String {
 const VARIABLE: &str = "SWEET_ASYNC_SEED";
 
 /// How much of a failing seed's log is printed.
-const LINES: usize = 50;
+const LINES: usize = 100;

@@ -2,15 +2,15 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use sweet_async_api::Moment;
 use sweet_async_api::task::Name;
 
 /// What happened in a simulation, in order: equal for equal seeds, line by line and byte by byte.
 ///
-/// Its text has one event a line: the virtual time, what happened, and the number of the task that it happened to. Tasks
-/// are numbered in the order in which they are spawned, from 1; the main future is number 0. Only the last events are kept
+/// Its text has one event a line: the virtual time, what happened, and the number and name of the task that it happened to.
+/// Tasks are numbered in the order in which they are spawned, from 1. Only the last events are kept
 /// (see [`SimBuilder::log_limit`](crate::SimBuilder::log_limit)), but the [`fingerprint`](Self::fingerprint) covers all.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Log {
@@ -18,6 +18,8 @@ pub struct Log {
     limit: usize,
     left_out: u64,
     print: Print,
+    /// How many of the last lines its text has.
+    shown: usize,
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -56,6 +58,7 @@ impl Log {
             limit,
             left_out: 0,
             print: Print(0),
+            shown: usize::MAX,
         }
     }
 
@@ -78,50 +81,59 @@ impl Log {
         self.print.0
     }
 
-    /// The same, with no more than the last `lines` events kept.
+    /// The same, with a text of no more than the last `lines` events.
     #[must_use]
     pub fn last(mut self, lines: usize) -> Self {
-        let surplus = self.lines.len().saturating_sub(lines);
-        self.lines.drain(..surplus);
-        self.left_out += surplus as u64;
+        self.shown = lines;
         self
     }
 }
 
 impl fmt::Display for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.left_out > 0 {
-            writeln!(f, "{} events left out", self.left_out)?;
+        let names = self.lines.iter().filter_map(|line| match &line.event {
+            Event::Spawned(task, _, name) if !name.is_empty() => Some((*task, &**name)),
+            _ => None,
+        });
+        let names: BTreeMap<u32, &str> = names.collect();
+        let who = |task: &u32| Who(*task, names.get(task).copied());
+        let by = |actor: &Actor| match actor {
+            Actor::Task(task) => who(task).to_string(),
+            Actor::Clock => "the clock".to_owned(),
+            Actor::Outside => "another thread".to_owned(),
+        };
+        let skipped = self.lines.len().saturating_sub(self.shown);
+        let left_out = self.left_out + skipped as u64;
+        if left_out > 0 {
+            writeln!(f, "{left_out} events left out")?;
         }
-        for Line { at, event } in &self.lines {
-            writeln!(f, "{:>12}  {event}", at.to_string())?;
+        for Line { at, event } in self.lines.iter().skip(skipped) {
+            write!(f, "{:>12}  ", at.to_string())?;
+            match event {
+                Event::Spawned(task, actor, _) => writeln!(f, "spawned {} by {}", who(task), by(actor)),
+                Event::Ran(task) => writeln!(f, "ran     {}", who(task)),
+                Event::Woken(task, actor) => writeln!(f, "woken   {} by {}", who(task), by(actor)),
+                Event::Ended(task) => writeln!(f, "ended   {}", who(task)),
+                Event::Dropped(task) => writeln!(f, "dropped {}, as the simulation ended", who(task)),
+                Event::Late(until) => writeln!(f, "fault   a timer is late, until {until}"),
+                Event::Frozen(task) => writeln!(f, "fault   {} is never polled again", who(task)),
+                Event::Struck(task) => writeln!(f, "fault   {} is to panic", who(task)),
+                Event::Noted(actor, text) => writeln!(f, "noted   by {}: {text}", by(actor)),
+            }?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Spawned(task, by, name) => write!(f, "spawned {task} {name:?} by {by}"),
-            Self::Ran(task) => write!(f, "ran     {task}"),
-            Self::Woken(task, by) => write!(f, "woken   {task} by {by}"),
-            Self::Ended(task) => write!(f, "ended   {task}"),
-            Self::Dropped(task) => write!(f, "dropped {task}, as the simulation ended"),
-            Self::Late(until) => write!(f, "fault   a timer is late, until {until}"),
-            Self::Frozen(task) => write!(f, "fault   {task} is never polled again"),
-            Self::Struck(task) => write!(f, "fault   {task} panics"),
-            Self::Noted(by, text) => write!(f, "noted   by {by}: {text}"),
-        }
-    }
-}
+/// A task's number, and its name if it has one.
+struct Who<'a>(u32, Option<&'a str>);
 
-impl fmt::Display for Actor {
+impl fmt::Display for Who<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Task(task) => write!(f, "{task}"),
-            Self::Clock => f.write_str("the clock"),
-            Self::Outside => f.write_str("another thread"),
+            Self(0, _) => f.write_str("main"),
+            Self(number, None) => write!(f, "{number}"),
+            Self(number, Some(name)) => write!(f, "{number} {name:?}"),
         }
     }
 }

@@ -145,7 +145,7 @@ impl Sim {
         self.quiet_at(self.world.now() + duration)
     }
 
-    /// Waits until nobody else can run without time passing.
+    /// Waits until nobody else can run without time passing, or those who can have only yielded for a while.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.

@@ -680,7 +680,10 @@ impl Current {
     }
 
     pub(crate) fn get() -> Option<Arc<World>> {
-        CURRENT.with_borrow(Clone::clone)
+        CURRENT
+            .try_with(|current| current.borrow().clone())
+            .ok()
+            .flatten()
     }
 
     fn is(world: &World) -> bool {
@@ -697,7 +700,8 @@ impl Current {
 
 impl Drop for Current {
     fn drop(&mut self) {
-        let left = CURRENT.replace(self.before.take());
+        let before = self.before.take();
+        let left = CURRENT.try_with(|current| current.replace(before));
         drop(left);
     }
 }

@@ -35,7 +35,7 @@ fn a_failing_seed_is_printed_and_replayed_from_the_environment() {
     let (passes, seeds, text) = run(None);
     assert_eq!((passes, seeds), (false, 4), "{text}");
     for part in [
-        "noted   by 0: here we are",
+        "noted   by main: here we are",
         "seed 3: too high",
         "to replay it: SWEET_ASYNC_SEED=3 cargo test child",
     ] {
