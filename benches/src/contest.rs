@@ -69,6 +69,8 @@ pub enum Goal {
     BestPeer(f64),
     /// At most so many nanoseconds, on the machine that the figure was set for.
     Nanos(f64),
+    /// At least so many times a second, on the machine that the figure was set for.
+    PerSecond(f64),
     /// At most so many allocations more than the named contestant.
     MoreAllocations(f64, &'static str),
     /// No allocation at all.
@@ -252,6 +254,7 @@ impl fmt::Display for Goal {
             Self::Times(most, of) => write!(f, "≤ {most:.2} × {of}"),
             Self::BestPeer(most) => write!(f, "≤ {most:.2} × best peer"),
             Self::Nanos(most) => write!(f, "≤ {most} ns"),
+            Self::PerSecond(least) => write!(f, "≥ {least} a second"),
             Self::MoreAllocations(most, of) => write!(f, "≤ {most} allocations more than {of}"),
             Self::NoAllocation => write!(f, "0 allocations"),
         }

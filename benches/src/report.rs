@@ -93,6 +93,13 @@ fn verdict(figure: &Figure, measured: &[Measured], ours: usize, goal: Goal) -> O
                 met: nanos <= most,
             })
         }
+        Goal::PerSecond(least) => {
+            let rate = 1e9 / median(&measured.get(ours)?.turns);
+            Some(Verdict {
+                value: format!("{rate:.0} a second"),
+                met: rate >= least,
+            })
+        }
         Goal::MoreAllocations(most, of) => {
             let base = measured
                 .get(position(figure, |name, _| name == of)?)?

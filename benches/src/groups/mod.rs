@@ -9,6 +9,7 @@ pub mod failures;
 pub mod flights;
 pub mod pipeline;
 pub mod rate;
+pub mod sim;
 pub mod spawn;
 pub mod stats;
 pub mod vector_clock;
@@ -35,6 +36,7 @@ pub const ALL: &[Group] = &[
     stats::GROUP,
     vector_clock::GROUP,
     failures::GROUP,
+    sim::GROUP,
 ];
 
 /// Has one thread call `work` so many times.
