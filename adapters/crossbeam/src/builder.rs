@@ -29,6 +29,7 @@ use crate::pool::Shared;
 pub struct Builder {
     workers: Option<RangeInclusive<u32>>,
     blocking: u32,
+    keep_idle: Duration,
     stack_size: Option<usize>,
     capacity: usize,
     prefix: Cow<'static, str>,
@@ -63,6 +64,7 @@ impl Builder {
         Self {
             workers: None,
             blocking: 512,
+            keep_idle: Duration::from_secs(10),
             stack_size: None,
             capacity: 1 << 20,
             prefix: Cow::Borrowed("sweet"),
@@ -90,6 +92,12 @@ impl Builder {
     /// At most so many threads for closures that block (`run_blocking`); 512 without this. There are as many as are needed.
     pub const fn blocking_threads(mut self, most: u32) -> Self {
         self.blocking = most;
+        self
+    }
+
+    /// How long a thread for closures stays without one before it may leave; 10 seconds without this.
+    pub const fn keep_blocking_threads(mut self, idle: Duration) -> Self {
+        self.keep_idle = idle;
         self
     }
 
@@ -167,6 +175,7 @@ impl Builder {
             workers: (least, most),
             worker_scale,
             blocking_scale,
+            keep_idle: self.keep_idle,
             cool_down: self.cool_down,
             stack_size: self.stack_size,
             capacity: self.capacity,
@@ -183,6 +192,7 @@ pub(crate) struct Settings {
     pub(crate) workers: (u32, u32),
     pub(crate) worker_scale: Scale,
     pub(crate) blocking_scale: Scale,
+    pub(crate) keep_idle: Duration,
     pub(crate) cool_down: Duration,
     pub(crate) stack_size: Option<usize>,
     pub(crate) capacity: usize,

@@ -1,7 +1,7 @@
 //! Threads of one kind: how many there are, who they are, and who leaves.
 
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicUsize};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -18,6 +18,8 @@ use crate::idle::Idle;
 pub(crate) struct Crew {
     scaler: Scaler,
     pub(crate) idle: Idle,
+    /// How many are up: running something or looking for it.
+    up: AtomicUsize,
     /// How many that have nothing to do are to leave.
     surplus: AtomicU32,
     /// How many the system did not let us start.
@@ -48,6 +50,7 @@ impl Crew {
         Self {
             scaler: Scaler::new(scale),
             idle: Idle::new(),
+            up: AtomicUsize::new(0),
             surplus: AtomicU32::new(0),
             missing: AtomicU32::new(0),
             staff: Mutex::default(),
@@ -67,7 +70,7 @@ impl Crew {
 
     /// Tells the scaler how many jobs wait, and tells whoever is too many.
     pub(crate) fn observe(&self, waiting: usize, now: Tick) -> Change {
-        let busy = self.live().saturating_sub(self.idle.sleeping());
+        let busy = self.up.load(Relaxed);
         // One thread for each job: a thread is full at one, which is two halves, and idle below half of one.
         let load = u32::try_from(2 * (busy + waiting)).unwrap_or(u32::MAX);
         match self.scaler.observe(load, now) {
@@ -92,6 +95,16 @@ impl Crew {
                 Change::Done
             }
         }
+    }
+
+    /// A thread gets up or is about to lie down. Relaxed: a count that stands alone.
+    pub(crate) fn is_up(&self, before: &mut bool, now: bool) {
+        match (*before, now) {
+            (false, true) => self.up.fetch_add(1, Relaxed),
+            (true, false) => self.up.fetch_sub(1, Relaxed),
+            _ => return,
+        };
+        *before = now;
     }
 
     /// Whether a thread that has nothing to do leaves.

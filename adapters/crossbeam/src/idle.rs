@@ -5,13 +5,13 @@ use std::sync::PoisonError;
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{AtomicUsize, Mutex, Unparker, fence};
+use super::sync::{AtomicUsize, Mutex, Unparker, fence};
 
 /// Who sleeps, the last to lie down first.
 ///
 /// Whoever brings work puts it into a queue and then looks whether anybody sleeps; whoever lies down puts itself on the
 /// list and then looks into the queues. Between the two steps of each lies a fence, so one of them sees the other, and no
-/// work is overslept.
+/// work is overslept (`tests/idle/main.rs`).
 pub(crate) struct Idle {
     /// As many as are on the list. Changes under its lock, and spares who brings work the lock while nobody sleeps.
     sleeping: CachePadded<AtomicUsize>,
@@ -31,7 +31,21 @@ impl Idle {
     pub(crate) fn wake_one(&self) -> bool {
         // SeqCst: see the type.
         fence(SeqCst);
-        self.sleeping.load(Relaxed) != 0 && self.wake(1) != 0
+        self.sleeping.load(Relaxed) != 0 && self.wake_last()
+    }
+
+    #[cold]
+    fn wake_last(&self) -> bool {
+        let last = {
+            let mut beds = self.beds.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = beds.pop();
+            self.sleeping.store(beds.len(), Relaxed);
+            last
+        };
+        last.is_some_and(|(_, unparker)| {
+            unparker.unpark();
+            true
+        })
     }
 
     /// Wakes up to `count`, and says how many.

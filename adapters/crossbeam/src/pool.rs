@@ -139,9 +139,11 @@ impl Shared {
         if self.is_stopped() || self.closures.len() >= self.settings.capacity {
             return false;
         }
-        if self.blocking.idle.sleeping() == 0 {
-            self.blocking_load(1);
+        if self.blocking.live() != 0 {
+            // One that leaves just now is replaced when the closure is in the queue.
+            return true;
         }
+        self.blocking_load(1);
         self.blocking.live() != 0
     }
 

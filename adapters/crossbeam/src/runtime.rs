@@ -90,12 +90,11 @@ impl Runtime for Threads {
             return Err(Refused(future));
         }
         // Those below another one are reached through it.
-        let place = (!below).then(|| pool.registry.add(task.clone()));
+        let listed = (!below).then(|| (Arc::clone(pool), pool.registry.add(task.clone())));
         let watched = Watched {
             future,
             task: Some(task),
-            place,
-            pool: Arc::clone(pool),
+            listed,
         };
         submit(pool, class, watched);
         Ok(())
@@ -150,17 +149,16 @@ pin_project! {
         #[pin]
         future: F,
         task: Option<TaskRef>,
-        // Of a task without a parent.
-        place: Option<Place>,
-        pool: Arc<Shared>,
+        // Where the pool lists a task without a parent.
+        listed: Option<(Arc<Shared>, Place)>,
     }
 
     impl<F> PinnedDrop for Watched<F> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(place) = this.place.take() {
-                this.pool.registry.remove(place);
-                this.pool.on_gone();
+            if let Some((pool, place)) = this.listed.take() {
+                pool.registry.remove(place);
+                pool.on_gone();
             }
         }
     }

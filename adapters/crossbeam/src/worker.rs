@@ -3,9 +3,9 @@
 use alloc::rc::Rc;
 use core::panic::AssertUnwindSafe;
 use core::sync::atomic::Ordering::Relaxed;
-use core::time::Duration;
 use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use crossbeam_deque::Steal;
 
@@ -25,16 +25,19 @@ pub(crate) fn work(pool: &Arc<Shared>, seat: &Arc<Seat>) {
     let mut choice = Choice::new(Rc::clone(&own), pool.settings.patience);
     let settled = here::settle(pool, seat, Some(own));
     let bed = Bed::new();
+    let mut is_up = false;
     while !pool.is_stopped() {
+        pool.workers.is_up(&mut is_up, true);
         if let Some(job) = choice.next(&pool.queues) {
             // The engine catches what tasks unwind with; this is for futures that are not the engine's.
             survive(|| {
                 job.run();
             });
-        } else if !sleep(pool, seat.number, &bed) {
+        } else if !sleep(pool, seat.number, &bed, &mut is_up) {
             break;
         }
     }
+    pool.workers.is_up(&mut is_up, false);
     // Before the queue goes back, nobody adds to it any more.
     drop(settled);
     while let Some(job) = choice.own.pop() {
@@ -46,15 +49,25 @@ pub(crate) fn work(pool: &Arc<Shared>, seat: &Arc<Seat>) {
 }
 
 /// Sleeps until somebody brings work. `false` if the worker is one too many.
-fn sleep(pool: &Arc<Shared>, number: usize, bed: &Bed) -> bool {
+fn sleep(pool: &Arc<Shared>, number: usize, bed: &Bed, is_up: &mut bool) -> bool {
     let idle = &pool.workers.idle;
-    if pool.settings.is_elastic() {
-        pool.observe();
+    // Where tasks come one after the other, the next one is cheaper to wait for than to be woken by.
+    for _ in 0..LOOKS_BEFORE_SLEEP {
+        thread::yield_now();
+        if pool.queues.any() {
+            return true;
+        }
     }
     idle.lie_down(number, &bed.unparker);
+    // After that: nobody who finds no sleeper misses one who is up.
+    pool.workers.is_up(is_up, false);
     if pool.queues.any() || pool.is_stopped() {
         bed.get_up(idle, number);
         return true;
+    }
+    // The last one sees that there is no load.
+    if pool.settings.is_elastic() {
+        pool.observe();
     }
     if pool.workers.leaves() {
         bed.get_up(idle, number);
@@ -74,8 +87,9 @@ pub(crate) fn call(pool: &Arc<Shared>, seat: &Arc<Seat>) {
     let _settled = here::settle(pool, seat, None);
     let bed = Bed::new();
     let idle = &pool.blocking.idle;
-    let mut patient = true;
+    let (mut patient, mut is_up) = (true, false);
     while !pool.is_stopped() {
+        pool.blocking.is_up(&mut is_up, true);
         if let Some(closure) = next(pool) {
             patient = true;
             let Closure { task, work } = closure;
@@ -86,6 +100,8 @@ pub(crate) fn call(pool: &Arc<Shared>, seat: &Arc<Seat>) {
             continue;
         }
         idle.lie_down(seat.number, &bed.unparker);
+        // After that: nobody who finds no sleeper misses one who is up.
+        pool.blocking.is_up(&mut is_up, false);
         if !pool.closures.is_empty() || pool.is_stopped() {
             bed.get_up(idle, seat.number);
             continue;
@@ -99,16 +115,18 @@ pub(crate) fn call(pool: &Arc<Shared>, seat: &Arc<Seat>) {
             continue;
         }
         if patient {
-            bed.parker.park_timeout(KEEP);
+            bed.parker.park_timeout(pool.settings.keep_idle);
             patient = false;
-            if idle.get_up(seat.number) {
-                // Nobody came. Whether the thread is needed is looked at once; then it sleeps until it is told.
-                pool.blocking_load(0);
-            }
+            // Whether the thread is needed is looked at once, by the last one when no other works; then it sleeps until it
+            // is told. If somebody woke it just now, the token makes the next sleep a short one, and no more.
+            pool.blocking_load(0);
+            let _ = idle.get_up(seat.number);
         } else {
             bed.parker.park();
+            patient = true;
         }
     }
+    pool.blocking.is_up(&mut is_up, false);
 }
 
 fn next(pool: &Shared) -> Option<Closure> {
@@ -131,5 +149,5 @@ fn survive(job: impl FnOnce()) {
     }
 }
 
-/// How long a thread for closures stays without one.
-const KEEP: Duration = Duration::from_secs(10);
+/// How often a worker lets other threads run and looks again before it goes to sleep.
+const LOOKS_BEFORE_SLEEP: u32 = 8;

@@ -1,0 +1,11 @@
+//! The source as it is.
+
+#[path = "../../src/idle.rs"]
+#[expect(dead_code, reason = "the models need a part of it")]
+pub(crate) mod idle;
+
+mod sync {
+    pub(crate) use crate::parking::Unparker;
+    pub(crate) use loom::sync::Mutex;
+    pub(crate) use loom::sync::atomic::{AtomicUsize, fence};
+}
