@@ -12,6 +12,7 @@ pub mod rate;
 pub mod sim;
 pub mod spawn;
 pub mod stats;
+pub mod threads;
 pub mod vector_clock;
 
 use core::hint::black_box;
@@ -37,6 +38,7 @@ pub const ALL: &[Group] = &[
     vector_clock::GROUP,
     failures::GROUP,
     sim::GROUP,
+    threads::GROUP,
 ];
 
 /// Has one thread call `work` so many times.
