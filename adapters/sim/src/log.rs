@@ -1,7 +1,6 @@
 //! What happened, in order.
 
 use core::fmt;
-use core::hash::{Hash, Hasher};
 use std::collections::{BTreeMap, VecDeque};
 
 use sweet_async_api::Moment;
@@ -22,14 +21,14 @@ pub struct Log {
     shown: usize,
 }
 
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 struct Line {
     at: Moment,
     event: Event,
 }
 
 /// What can happen.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Event {
     Spawned(u32, Actor, Name),
     Ran(u32),
@@ -43,7 +42,7 @@ pub(crate) enum Event {
 }
 
 /// Who did it.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Actor {
     Task(u32),
     Clock,
@@ -64,7 +63,7 @@ impl Log {
 
     pub(crate) fn add(&mut self, at: Moment, event: Event) {
         let line = Line { at, event };
-        line.hash(&mut self.print);
+        self.print.line(&line);
         if self.lines.len() >= self.limit {
             self.left_out += 1;
             if self.lines.pop_front().is_none() {
@@ -138,40 +137,42 @@ impl fmt::Display for Who<'_> {
     }
 }
 
-/// A hash of no strength, but the same on every machine and in every build: the step of FNV-1a (Fowler, Noll, Vo), word by
-/// word where there are words.
+/// A hash of no strength, but the same on every machine and in every build: FNV-1a (Fowler, Noll, Vo), by words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Print(u64);
 
-impl Hasher for Print {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u8(&mut self, word: u8) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn write_u64(&mut self, word: u64) {
+impl Print {
+    #[inline]
+    const fn word(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(23) ^ word ^ 0xCBF2_9CE4_8422_2325).wrapping_mul(0x0000_0100_0000_01B3);
     }
 
-    fn write_usize(&mut self, word: usize) {
-        self.write_u64(word as u64);
-    }
-
-    // The discriminants of enums.
-    fn write_isize(&mut self, word: isize) {
-        self.write_u64(word.unsigned_abs() as u64);
+    #[inline]
+    fn line(&mut self, Line { at, event }: &Line) {
+        let (kind, task, actor, text): (u64, u32, Actor, &str) = match event {
+            Event::Spawned(task, by, name) => (0, *task, *by, name),
+            Event::Ran(task) => (1, *task, Actor::Clock, ""),
+            Event::Woken(task, by) => (2, *task, *by, ""),
+            Event::Ended(task) => (3, *task, Actor::Clock, ""),
+            Event::Dropped(task) => (4, *task, Actor::Clock, ""),
+            Event::Late(until) => {
+                self.word(until.as_nanos());
+                (5, 0, Actor::Clock, "")
+            }
+            Event::Frozen(task) => (6, *task, Actor::Clock, ""),
+            Event::Struck(task) => (7, *task, Actor::Clock, ""),
+            Event::Noted(by, text) => (8, 0, *by, text),
+        };
+        let actor = match actor {
+            Actor::Clock => 0,
+            Actor::Outside => 1,
+            Actor::Task(by) => 2 + u64::from(by),
+        };
+        self.word(at.as_nanos());
+        self.word(kind << 32 | u64::from(task));
+        self.word(actor);
+        for byte in text.bytes() {
+            self.word(u64::from(byte));
+        }
     }
 }

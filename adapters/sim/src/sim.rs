@@ -238,7 +238,11 @@ impl Runtime for Sim {
     where
         F: FnOnce() + Send + 'static,
     {
-        self.take_in(work, |work| Body::Closure(Closure::new(Box::new(work))), || None)
+        self.take_in(
+            work,
+            |work| Body::Closure(Box::new(Closure::new(Box::new(work)))),
+            || None,
+        )
     }
 
     fn spawn_task<F>(&self, future: F, task: impl FnOnce() -> TaskRef) -> Result<(), Refused<F>>
@@ -254,7 +258,7 @@ impl Runtime for Sim {
     {
         self.take_in(
             work,
-            |work| Body::Closure(Closure::new(Box::new(work))),
+            |work| Body::Closure(Box::new(Closure::new(Box::new(work)))),
             || Some(task()),
         )
     }

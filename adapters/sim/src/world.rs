@@ -115,7 +115,8 @@ type Spawned = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) enum Body {
     Main,
     Future(Spawned),
-    Closure(Closure),
+    /// Boxed: it is seldom there, and what is picked is moved at each step.
+    Closure(Box<Closure>),
     /// Being polled.
     Out,
 }
