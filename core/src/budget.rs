@@ -90,7 +90,7 @@ impl RetryBudget {
 
     const_fn! {
         /// The same budget with `floor` retries in it, to begin with and after each [`RetryBudget::top_up`]; never more
-        /// than can be saved up.
+        /// than can be saved up. What a budget held before is not kept: [`RetryBudget::restore`] comes after it.
         #[must_use]
         pub fn with_floor(self, floor: u32) -> Self {
             let floor = lesser(retries(floor), self.most);
@@ -99,7 +99,8 @@ impl RetryBudget {
     }
 
     const_fn! {
-        /// The same budget with what [`RetryBudget::snapshot`] answered in it, after a restart or under other settings.
+        /// The same budget with what [`RetryBudget::snapshot`] answered in it, after a restart or under other settings;
+        /// instead of the floor, which comes back with the next [`RetryBudget::top_up`].
         ///
         /// There is no invalid snapshot: what is above the most that can be saved up counts as that (R1).
         #[must_use]

@@ -32,11 +32,12 @@
 //!   closed credits sees what the closer did before closing.
 //!
 //! An operation is one read and one compare-and-swap when nobody interferes, and is lock-free: it retries only when
-//! another thread's operation took effect in between (or the processor lost its reservation), after a pause of less than
-//! a microsecond that leaves the word to the winner. The models in `loom-tests/tests/credit.rs` prove the invariants. Nothing allocates: the machine is one `u32`
-//! (`tests::takes_four_bytes`) in a crate without an allocator. Capacity and debt live in the same word as what is
-//! taken, so that a resize and an acquire cannot disagree; the price is [`Credits::MAX`]. Who has more to share out than
-//! that counts in larger units: pages instead of bytes, chunks instead of items.
+//! another thread's operation took effect in between (or the processor lost its reservation), after a pause of about a
+//! microsecond at most that leaves the word to the winner. The models in `loom-tests/tests/credit.rs` prove the
+//! invariants. Nothing allocates: the machine is one `u32` (`tests::takes_four_bytes`) in a crate without an allocator.
+//! Capacity and debt live in the same word as what is taken, so that a resize and an acquire cannot disagree; the price
+//! is [`Credits::MAX`]. Who has more to share out than that counts in larger units: pages instead of bytes, chunks
+//! instead of items.
 //!
 //! # Waiting
 //! The machine wakes nobody and keeps no queue. It keeps one bit, so that a release knows from the word it changes

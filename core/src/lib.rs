@@ -120,7 +120,7 @@
 //!   [`Counter::MAX`]; `Gauge::set`; `add` to a shard; `AtomicVectorClock::merge`; `Nodes::enroll`. (Where the processor
 //!   has these exchanges as one instruction; with load-linked and store-conditional they are lock-free.)
 //! - *Lock-free*: everything else. A caller starts again only because another one's change took effect in between; where
-//!   there is an operating system, some pause for less than a microsecond before they do.
+//!   there is an operating system, some pause for about a microsecond at most before they do.
 //! - With `portable-atomic` on a core without compare-and-swap, an exchange is a short critical section; which one, the
 //!   firmware picks.
 //! - The futures of `waiters` and `mailbox` belong to one task each; waking is for everybody, interrupts too, and runs the
@@ -129,7 +129,7 @@
 //! What each machine guarantees under concurrency is a numbered list in its module (**L1**, **C5**), and a model that loom
 //! explores for each; `loom-tests/EVIDENCE.md` says what was explored and which mutants were noticed. Nothing panics:
 //! there is no indexing, `unwrap` or division that could, sums saturate or are refused, and what a constant gets wrong
-//! does not compile.
+//! does not compile. (In a debug build, a permit of `waiters` asserts that nobody else gave its credits back.)
 //!
 //! # After a restart, and under other settings
 //! [`CircuitBreaker`], [`RetryBudget`], [`RateLimiter`] and [`ConcurrencyLimit`] have `snapshot`, plain integers to be
@@ -163,9 +163,9 @@
 //! no target needs more.
 //!
 //! # What it costs
-//! Bytes are the same on every target, except where wakers and items lie beside the words (`*`), and for the limiter, which
-//! takes two cache lines where pointers have 64 bits. The counts are those of
-//! one call without interference; another's change in between costs one load or failed exchange more.
+//! Bytes are the same on every target, except where wakers and items lie beside the words (`*`), and for the rate limiter,
+//! which takes two cache lines where pointers have 64 bits. The counts are those of one call without interference;
+//! another's change in between costs one load or failed exchange more.
 //!
 //! | machine | bytes | call | loads | stores | exchanges |
 //! |---|---:|---|---:|---:|---:|
@@ -215,8 +215,7 @@
 //! | `Mailbox<u32, 4>` | * | `try_recv`, nobody waits | 1 | 0 | 4 |
 //!
 //! A `WaiterSet<N>` is one word and `N` cells of three pointers; the cell that an item lies in has a flag of its own,
-//! which is not counted here. A unit test counts all of it, and compares it with this
-//! table.
+//! which is not counted here. A unit test counts all of it, and compares it with this table.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -48,7 +48,7 @@
 //! `fetch_add` others take more than the other half, the caller is refused and what it added stays taken: capacity is
 //! lost, never made. R1 counts on at most 256 callers being in that state at once. A limiter with a smaller burst, or
 //! with one caller, has no such state. It is lock-free: a call retries only when another one took effect in between,
-//! after a pause of less than a microsecond. On 64-bit machines the word has a cache line of its own, so that callers
+//! after a pause of about a microsecond at most. On 64-bit machines the word has a cache line of its own, so that callers
 //! who change it do not take the quota from those who read it: the limiter is two lines there, and 24 bytes elsewhere.
 //! The models in `loom-tests/tests/rate.rs` prove R1 to R4; nothing allocates (`core/tests/no_alloc.rs`).
 
@@ -294,7 +294,8 @@ impl RateLimiter {
     /// After how many ticks from `now` the whole burst is free, rounded up: all that has to outlive a restart or a
     /// change of the quota.
     ///
-    /// By rounding up, a limiter that was restored admits no cell that the old one would have refused.
+    /// By rounding up, a limiter that was restored admits no cell that the old one would have refused; but what a crowd
+    /// overdrew beyond the burst is forgiven.
     ///
     /// ```
     /// use sweet_async_core::{RateLimiter, Tick, rate::Quota};

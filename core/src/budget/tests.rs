@@ -64,6 +64,8 @@ fn restored_it_has_saved_as_much_as_before() {
         let floor = 1_000.min(most.saturating_mul(1_000));
         assert_eq!(budget.snapshot(), restored.max(floor), "{saved} of {most}");
     }
+    let floor_last = RetryBudget::new(100, 5).restore(1_500).with_floor(1);
+    assert_eq!(floor_last.snapshot(), 1_000, "what was restored is not kept");
 }
 
 #[test]

@@ -282,7 +282,8 @@ impl<P: Policy> ConcurrencyLimit<P> {
     }
 
     /// What the policy remembers: all that has to outlive a restart or a change of the bounds. `None` while another
-    /// caller works out the next limit: ask again.
+    /// caller works out the next limit: ask again later. An interrupt that asks until there is an answer waits for the
+    /// one that it interrupts, for ever.
     ///
     /// It is the work of whole steps. A call that ends well while it is copied is not sampled, as beside any other that
     /// is `BUSY`, and a drop is worked in (L5).

@@ -30,7 +30,7 @@
 //!
 //! Nobody waits: a call that ends well while another caller is `BUSY` is not sampled, and one that is dropped leaves a
 //! note. Entering is one load and one compare-and-swap, leaving with a sample two; who loses an exchange to another pauses
-//! for less than a microsecond. Arithmetic is in whole numbers, with 16 fraction bits. L2 to L5 are proven by the models
+//! for about a microsecond at most. Arithmetic is in whole numbers, with 16 fraction bits. L2 to L5 are proven by the models
 //! in `loom-tests/tests/limit.rs`; L7 is shown for each policy by `tests::recovers_from_the_minimum`. Nothing allocates
 //! (`core/tests/no_alloc.rs`). `convergence.svg`, which the example `convergence` draws, shows each policy before a server
 //! whose capacity changes; `core/tests/converge_limit.rs` asserts what is to be seen there.

@@ -32,7 +32,8 @@ pub const ONE: u32 = 1 << 16;
 /// # Ok::<(), Full>(())
 /// ```
 pub trait Policy: Copy {
-    /// Takes the call into `state` and answers how many may be in flight next.
+    /// Takes the call into `state` and answers how many may be in flight next. It must not panic: nobody would take over
+    /// from a caller that ended in the middle, and the limit would stay as it is.
     fn step(&self, state: &mut State, sample: Sample) -> u32;
 }
 

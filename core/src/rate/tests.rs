@@ -276,6 +276,18 @@ fn restored_it_is_as_busy_as_before() {
 }
 
 #[test]
+fn restored_it_has_forgiven_what_was_overdrawn() {
+    let now = Tick::new(0);
+    let before = limiter(30); // of which the burst is 20, in ticks of two
+    let after = RateLimiter::restore(QUOTA, now, before.snapshot(now));
+    assert_eq!((before.snapshot(now), after.snapshot(now)), (15, 10));
+    assert_eq!(
+        (before.available(Tick::new(5)), after.available(Tick::new(5))),
+        (0, 2)
+    );
+}
+
+#[test]
 fn any_number_is_a_snapshot_and_none_admits_too_much() {
     let fine = Quota::new(1_000, 1, 1)
         .and_then(|quota| quota.with_skew(0))

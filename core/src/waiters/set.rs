@@ -206,8 +206,9 @@ impl<const N: usize> WaiterSet<N> {
 
     fn read(&self) -> Word {
         // ORDERING: Relaxed. The answer stands alone: who acts on being the head reads nothing that its predecessor
-        // wrote, and gets to see that it left through the word of the credits (W3). Model:
-        // `waiters::served_head_wakes_the_next`.
+        // wrote, and gets to see that it left through the word of the credits, or in a mailbox through the wake-up that
+        // follows on the leaving (W3). Models: `waiters::served_head_wakes_the_next`,
+        // `mailbox::served_receiver_wakes_the_next`.
         Word(self.word.load(Relaxed))
     }
 
