@@ -3,9 +3,17 @@
 //! A debug build runs a fraction of it; `.ci/stress` runs all.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "waiters")]
+use core::future::Future;
+#[cfg(feature = "waiters")]
+use core::pin::pin;
+#[cfg(feature = "waiters")]
+use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicI64, AtomicU64};
+#[cfg(feature = "waiters")]
+use std::task::Wake;
 use std::thread;
 
 use sweet_async_core::credit::{AcquireError, Close as Closing, Credits};
@@ -190,23 +198,21 @@ fn ten_million_events_are_all_counted() {
     assert_eq!(histogram.snapshot().count(), all, "the histogram");
 }
 
+/// What a thread sleeps on.
+#[cfg(feature = "waiters")]
+struct Unpark(thread::Thread);
+
+#[cfg(feature = "waiters")]
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 #[cfg(feature = "waiters")]
 #[test]
 fn nobody_who_waits_for_credits_oversleeps() {
-    use core::future::Future;
-    use core::pin::pin;
-    use core::task::{Context, Poll, Waker};
-    use std::task::Wake;
-
     use sweet_async_core::waiters::WaiterSet;
-
-    struct Unpark(thread::Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
 
     const EACH: u32 = 100_000 / PART;
     let (credits, set) = (Credits::of::<3>(), WaiterSet::<8>::new());
@@ -239,4 +245,68 @@ fn nobody_who_waits_for_credits_oversleeps() {
     .sum();
     assert!(served >= 6 * EACH / 8 * 7 - 6, "{served} were served");
     assert_eq!((credits.taken(), set.len()), (0, 0), "everything came back");
+}
+
+/// Polls until the answer is there, asleep in between; `None` if it gives up at the first `Pending`, woken or not.
+#[cfg(feature = "mailbox")]
+fn wait<F: Future>(future: F, gives_up: bool) -> Option<F::Output> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let (mut future, mut task) = (pin!(future), Context::from_waker(&waker));
+    loop {
+        match future.as_mut().poll(&mut task) {
+            Poll::Ready(answer) => return Some(answer),
+            Poll::Pending if gives_up => return None,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[cfg(feature = "mailbox")]
+#[test]
+fn a_mailbox_gives_each_item_to_one_who_waits() {
+    use sweet_async_core::mailbox::{Mailbox, RecvError};
+
+    const SENDERS: u32 = 3;
+    const EACH: u32 = 100_000 / PART;
+    let (mailbox, sending) = (Mailbox::<u32, 3>::new(), AtomicI64::new(SENDERS.into()));
+    let mut received: Vec<u32> = threads(2 * SENDERS, |thread| {
+        let mut items = Vec::new();
+        if thread < SENDERS {
+            for item in thread * EACH..(thread + 1) * EACH {
+                // One in eight gives up first, and loses the copy of its item.
+                if item % 8 != 0 || wait(mailbox.send(item), true).is_none() {
+                    assert!(wait(mailbox.send(item), false).unwrap().unwrap().is_empty());
+                }
+            }
+            if sending.fetch_sub(1, SeqCst) == 1 {
+                assert!(mailbox.close());
+            }
+            return items;
+        }
+        for round in 0.. {
+            match wait(mailbox.recv(), round % 8 == 0) {
+                Some(Ok(item)) => items.push(item),
+                Some(Err(RecvError::Closed)) => break,
+                Some(Err(other)) => panic!("{other}"),
+                None => {}
+            }
+        }
+        let mut last = [None; SENDERS as usize];
+        for item in &items {
+            let before = last.get_mut((item / EACH) as usize).unwrap().replace(item);
+            assert!(before < Some(item), "{item} came after {before:?}");
+        }
+        items
+    })
+    .into_iter()
+    .flatten()
+    .collect();
+    received.sort_unstable();
+    assert!(
+        received.into_iter().eq(0..SENDERS * EACH),
+        "an item was lost, or came twice"
+    );
+    let counts = mailbox.counts();
+    assert_eq!((counts.sent, counts.dropped, counts.held), (SENDERS * EACH, 0, 0));
+    assert_eq!(counts.in_hand(), 0, "{counts:?}");
 }
