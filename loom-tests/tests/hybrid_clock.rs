@@ -84,7 +84,7 @@ fn merge_against_events() {
     });
 }
 
-/// Race: a message from too far ahead is refused ∥ an event is stamped. Holds: H4.
+/// Race: a message from too far ahead is refused ∥ an event is stamped. Holds: H3, H4.
 #[test]
 fn skew_changes_nothing() {
     let model = Model {

@@ -429,7 +429,7 @@ fn shields_and_levels_keep_each_other() {
     });
 }
 
-/// Race: the worker completes ∥ a supervisor restarts ∥ the next worker starts. Holds: L8.
+/// Race: the worker completes ∥ a supervisor restarts ∥ the next worker starts. Holds: L1, L8.
 #[test]
 fn restart_hands_over() {
     let model = Model {

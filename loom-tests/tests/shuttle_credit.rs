@@ -55,7 +55,7 @@ impl Edge {
     }
 }
 
-/// Six users, one who resizes and one who closes. Holds: C1, C2, C3, C4.
+/// Six users, one who resizes and one who closes. Holds: C1, C2, C3.
 #[test]
 fn resized_and_closed_under_six_users() {
     let scenario = Scenario {

@@ -11,7 +11,7 @@ use shuttle::thread;
 use loom_tests::{Scenario, explore};
 use sweet_async_core::limit::{Aimd, Bounds, ConcurrencyLimit};
 
-/// Six calls end well, badly or in a way that says nothing, while the limit moves. Holds: L1, L2, L3, L5.
+/// Six calls end well, badly or in a way that says nothing, while the limit moves. Holds: L1, L2, L3.
 #[test]
 fn in_flight_never_exceeds_the_limit() {
     let scenario = Scenario {

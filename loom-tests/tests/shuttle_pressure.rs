@@ -11,7 +11,7 @@ use shuttle::thread;
 use loom_tests::{Scenario, explore};
 use sweet_async_core::pressure::{Crossing, Dropped, Drops, Marks, Pressure};
 
-/// Six raise and lower by turns; crossings alternate, and each is told once. Holds: P1, P2, P3, P5.
+/// Six raise and lower by turns; crossings alternate, and each is told once. Holds: P1, P3, P5.
 #[test]
 fn crossings_alternate() {
     let scenario = Scenario {

@@ -12,7 +12,7 @@ use loom_tests::{Scenario, explore};
 use sweet_async_core::Tick;
 use sweet_async_core::rate::{Quota, RateLimiter};
 
-/// Eight ask while the clock, which they read at different times, moves on. Holds: R1, R4.
+/// Eight ask while the clock, which they read at different times, moves on. Holds: R1, R2.
 #[test]
 fn never_above_burst_and_rate() {
     let scenario = Scenario {
@@ -74,7 +74,7 @@ fn never_above_burst_and_rate() {
     });
 }
 
-/// Eight ask for all of a burst at one tick; exactly the burst is admitted. Holds: R1, R4.
+/// Eight ask for all of a burst at one tick; exactly the burst is admitted. Holds: R1, R3, R4.
 #[test]
 fn a_burst_is_admitted_to_the_last_cell() {
     let scenario = Scenario {

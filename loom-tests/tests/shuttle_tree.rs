@@ -145,7 +145,7 @@ fn live(tree: &Arc<[Node; NODES]>, node: usize, witness: &Witness) {
     }
 }
 
-/// Two cancel at some node, at levels of their own, while the tree grows and ends. Holds: G2, G3, G4, L1, L2, L3, L4, L5.
+/// Two cancel at some node, at levels of their own, while the tree grows and ends. Holds: G2, G3, G4, L1, L2, L4, L5.
 #[test]
 fn three_levels_end_in_order_under_cancels() {
     let scenario = Scenario {
