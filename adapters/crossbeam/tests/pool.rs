@@ -816,6 +816,25 @@ fn shutdown_tells_who_did_not_stop() {
     drop((open_closure, open_poll));
 }
 
+#[test]
+fn a_pool_that_a_task_of_its_own_shuts_down_waits_for_nobody() {
+    let pool = pool(2);
+    let handle = pool.handle();
+    let (give, take) = channel::<ThreadPool>();
+    let (tell, hear) = channel();
+    let own = pool.enter(|| {
+        AsyncTask::to::<()>().name("own").run(move || {
+            let report = take.recv().unwrap().shutdown(Duration::MAX, Duration::MAX);
+            let left = report.left.iter().any(|left| left.task.name() == "own");
+            tell.send(left).unwrap();
+        })
+    });
+    give.send(pool).unwrap();
+    assert!(hear.recv().unwrap());
+    assert!(own.wait().unwrap().unwrap_err().is_cancelled());
+    assert!(handle.spawn(async {}).is_err());
+}
+
 /// Tells that it was dropped.
 struct Held(Arc<AtomicBool>);
 
