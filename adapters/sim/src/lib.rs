@@ -44,7 +44,7 @@
 //!
 //! What is not, because no executor decides it:
 //! - threads that the program starts, and whatever comes from outside, files and sockets included. What another thread wakes
-//!   is marked in the log;
+//!   is marked in the log; a program that waits for another thread alone is taken for a deadlock;
 //! - clocks other than the simulation's: `Instant::now` goes on;
 //! - the order in which a `HashMap` iterates, which differs from map to map, and anything else that is random by itself;
 //! - addresses, thread ids, and the ids of tasks, which are unique in the process. The log counts tasks by itself.
