@@ -25,11 +25,6 @@ std::thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// This thread runs tasks for as long as it lives.
-pub(crate) fn for_good() {
-    INSIDE.set(true);
-}
-
 /// Marks this thread for as long as this lives.
 pub(crate) struct Mark {
     before: bool,

@@ -5,10 +5,10 @@ use std::sync::{Arc, LazyLock};
 use std::{env, io, thread};
 
 use async_channel::Sender;
-use async_executor::{Executor, StaticExecutor};
+use async_executor::Executor;
 use sweet_async_api::Runtime;
 
-use crate::inside::{Inside, Mark, for_good};
+use crate::inside::{Inside, Mark};
 use crate::runtime::Smol;
 
 /// Threads that run an executor of their own, for as long as this lives.
@@ -31,11 +31,10 @@ impl Pool {
     pub fn new(threads: usize) -> io::Result<Self> {
         let executor = Arc::new(Executor::new());
         let (stop, stopped) = async_channel::bounded::<()>(1);
-        let smol = Smol::of_pool(&executor);
+        let smol = Smol::on(&executor);
         for number in 0..threads.max(1) {
             let (executor, stopped) = (Arc::clone(&executor), stopped.clone());
             thread::Builder::new().name(name(number)).spawn(move || {
-                for_good();
                 // Nothing is ever sent. The last thread drops the executor, and with it the tasks.
                 let _ = async_io::block_on(executor.run(stopped.recv()));
             })?;
@@ -67,8 +66,8 @@ impl Drop for Pool {
 
 /// The executor of this process; `None` if it has no thread.
 #[inline]
-pub(crate) fn global() -> Option<&'static StaticExecutor> {
-    static EXECUTOR: StaticExecutor = StaticExecutor::new();
+pub(crate) fn global() -> Option<&'static Executor<'static>> {
+    static EXECUTOR: Executor<'static> = Executor::new();
     static THREADS: LazyLock<usize> = LazyLock::new(|| {
         let wanted = env::var("SMOL_THREADS")
             .ok()
@@ -76,7 +75,6 @@ pub(crate) fn global() -> Option<&'static StaticExecutor> {
         let wanted = wanted.or_else(|| thread::available_parallelism().ok().map(usize::from));
         let started = (0..wanted.unwrap_or(1).max(1)).filter(|number| {
             let thread = thread::Builder::new().name(name(*number)).spawn(|| {
-                for_good();
                 async_io::block_on(EXECUTOR.run(core::future::pending::<()>()));
             });
             thread.is_ok()

@@ -22,8 +22,6 @@ struct Chosen {
     // Its tasks hold this, so it must not hold them.
     executor: Weak<Executor<'static>>,
     root: Root,
-    /// Threads of ours run it, and are marked for good.
-    pooled: bool,
 }
 
 /// The tasks that run on the executor of this process.
@@ -39,19 +37,10 @@ impl Smol {
     /// `executor`, for as long as somebody holds and runs it. Its tasks are counted apart from all others.
     #[must_use]
     pub fn on(executor: &Arc<Executor<'static>>) -> Self {
-        Self::chosen(executor, false)
-    }
-
-    pub(crate) fn of_pool(executor: &Arc<Executor<'static>>) -> Self {
-        Self::chosen(executor, true)
-    }
-
-    fn chosen(executor: &Arc<Executor<'static>>, pooled: bool) -> Self {
         Self {
             chosen: Some(Arc::new(Chosen {
                 executor: Arc::downgrade(executor),
                 root: Root::new(),
-                pooled,
             })),
         }
     }
@@ -91,19 +80,20 @@ impl Runtime for Smol {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        // smol's own handle cancels when it is dropped, so it is let go of here.
-        let Some(chosen) = &self.chosen else {
-            let Some(executor) = pool::global() else {
-                return Err(Refused(future));
-            };
-            executor.spawn(future).detach();
-            return Ok(());
+        let held;
+        let executor = match &self.chosen {
+            None => pool::global(),
+            Some(chosen) => {
+                held = chosen.executor.upgrade();
+                held.as_deref()
+            }
         };
-        match chosen.executor.upgrade() {
-            Some(executor) if chosen.pooled => executor.spawn(future).detach(),
-            Some(executor) => executor.spawn(Marking { future }).detach(),
-            None => return Err(Refused(future)),
-        }
+        let Some(executor) = executor else {
+            return Err(Refused(future));
+        };
+        // smol's own handle cancels when it is dropped, so it is let go of here. In one place for all executors, because
+        // smol's code for a future is made once more for each.
+        executor.spawn(Marking { future }).detach();
         Ok(())
     }
 
@@ -120,7 +110,6 @@ impl fmt::Debug for Chosen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chosen")
             .field("live", &self.root.live())
-            .field("pooled", &self.pooled)
             .finish_non_exhaustive()
     }
 }
