@@ -61,9 +61,9 @@ type Random3 = Simulation<RANDOM, 3>;
 type Pct1 = Simulation<PCT, 1>;
 type Pct2 = Simulation<PCT, 2>;
 
-sweet_async_api::conformance!(in_order: InOrder);
-sweet_async_api::conformance!(random_1: Random1);
-sweet_async_api::conformance!(random_2: Random2);
-sweet_async_api::conformance!(random_3: Random3);
-sweet_async_api::conformance!(pct_1: Pct1);
-sweet_async_api::conformance!(pct_2: Pct2);
+sweet_async_api::conformance!(in_order: InOrder, work);
+sweet_async_api::conformance!(random_1: Random1, work);
+sweet_async_api::conformance!(random_2: Random2, work);
+sweet_async_api::conformance!(random_3: Random3, work);
+sweet_async_api::conformance!(pct_1: Pct1, work);
+sweet_async_api::conformance!(pct_2: Pct2, work);

@@ -1,6 +1,7 @@
 //! What cannot be the same everywhere.
 
-use super::Harness;
+use super::stage::Flavour;
+use crate::Runtime;
 
 /// Something that an executor cannot do as the others do. Each turns a case of the suite to its other branch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -8,7 +9,7 @@ use super::Harness;
 pub enum Difference {
     /// Time passes by itself: lengths of time are at least as long as stated, not exactly.
     RealTime,
-    /// One thread polls everything, also what [`Harness::run`] is given: no task is met in the middle of a poll.
+    /// One thread polls everything, also what [`Harness::run`](super::Harness::run) is given: no task is met in the middle of a poll.
     OneThread,
     /// An executor is always there: a task that is started where none was started is not rejected.
     AlwaysRunning,
@@ -16,6 +17,9 @@ pub enum Difference {
     NoBlockOn,
     /// The threads are started by the executor, which names them.
     ForeignThreads,
+    /// An executor that shuts down cancels its tasks and does not drop their futures: a task that has ended and whose
+    /// callbacks hang does not resolve.
+    CancelsAtShutdown,
 }
 
 impl Difference {
@@ -26,6 +30,7 @@ impl Difference {
         Self::AlwaysRunning,
         Self::NoBlockOn,
         Self::ForeignThreads,
+        Self::CancelsAtShutdown,
     ];
 }
 
@@ -38,12 +43,19 @@ fn cells(line: &str) -> Vec<&str> {
     inner.split('|').map(str::trim).collect()
 }
 
-pub(super) fn the_table_says_what_the_harness_declares<H: Harness>() {
-    let mut lines = H::TABLE.lines().filter(|line| line.starts_with('|')).map(cells);
+pub(super) fn the_table_says_what_the_harness_declares<R: Runtime>(flavour: Flavour<R>) {
+    let mut lines = flavour
+        .table
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .map(cells);
     let headings = lines.next().unwrap_or_default();
-    let column = headings.iter().position(|heading| *heading == H::NAME);
+    let column = headings.iter().position(|heading| *heading == flavour.name);
     let Some(column) = column else {
-        panic!("no column of the table is headed `{}`: {headings:?}", H::NAME)
+        panic!(
+            "no column of the table is headed `{}`: {headings:?}",
+            flavour.name
+        )
     };
     // Below the headings is the rule.
     let rows: Vec<Vec<&str>> = lines.skip(1).collect();
@@ -60,8 +72,13 @@ pub(super) fn the_table_says_what_the_harness_declares<H: Harness>() {
             panic!("the table has {} lines for {name}", told.len())
         };
         let says = row.get(column).copied().unwrap_or_default();
-        let declared = H::DIFFERENCES.contains(difference);
-        assert_eq!(says, if declared { "yes" } else { "" }, "{name}, {}", H::NAME);
+        let declared = flavour.differences.contains(difference);
+        assert_eq!(
+            says,
+            if declared { "yes" } else { "" },
+            "{name}, {}",
+            flavour.name
+        );
     }
     assert_eq!(rows.len(), Difference::ALL.len(), "lines that are no difference");
 }

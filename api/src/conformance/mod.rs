@@ -27,16 +27,32 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "these are tests, and one that cannot go on fails"
 )]
 
+mod blocking;
+mod breaker;
+mod callbacks;
+mod cancel;
+mod cleanup;
+mod deadline;
 mod differences;
+mod errors;
+mod pipeline;
+mod retry;
+mod shutdown;
 mod stage;
+mod stress;
+mod traits;
+mod tree;
 mod work;
 
 use core::future::Future;
 
+use self::stage::Flavour;
 pub use differences::{Difference, TABLE};
+pub use stress::faults;
 
 use crate::Runtime;
 
@@ -88,6 +104,8 @@ pub trait Harness: Clone + Send + Sync + 'static {
 }
 
 /// Expands to the suite: a module of tests for one flavour of an adapter, `conformance!(flavour: Harness)`.
+///
+/// `conformance!(flavour: Harness, work)` is its first part alone: the table of differences, and work and its results.
 #[macro_export]
 macro_rules! conformance {
     ($flavour:ident: $harness:ident) => {
@@ -95,6 +113,13 @@ macro_rules! conformance {
             use super::$harness;
 
             $crate::conformance! { @list @tests $harness }
+        }
+    };
+    ($flavour:ident: $harness:ident, work) => {
+        mod $flavour {
+            use super::$harness;
+
+            $crate::conformance! { @work @tests $harness }
         }
     };
     // Every case. `inside`: an async function that the harness runs; `outside`: one that starts executors by itself.
@@ -113,7 +138,158 @@ macro_rules! conformance {
                 inside a_dropped_handle_detaches_unless_told_otherwise
                 inside a_handle_gives_its_result_once
                 outside a_task_where_nothing_runs_is_rejected_and_does_not_panic
-                outside a_runtime_that_shuts_down_resolves_its_tasks
+                outside threads_go_by_their_names
+                outside block_on_inside_a_task_is_refused
+            }
+            errors {
+                inside each_cause_comes_out_as_itself
+                outside an_error_is_one_word_and_may_go_anywhere
+                inside an_error_passes_through_the_question_mark
+            }
+            traits {
+                inside one_function_serves_handles_contexts_and_references
+                inside a_task_between_attempts_is_recovering
+                inside the_rules_of_a_house_hold_for_pipelines_too
+                inside one_function_serves_all_pipelines
+                inside the_rules_of_a_house_are_those_of_the_pipeline
+            }
+            cancel {
+                inside every_level_in_every_place
+                outside every_level_before_the_start
+                outside a_task_cancelled_before_it_starts_never_starts
+                inside a_kill_drops_the_work_before_the_handle_resolves
+                inside grace_ends_in_a_kill
+                inside graceful_work_may_finish_and_its_value_counts
+                inside graceful_work_that_fails_ends_as_cancelled_and_keeps_its_error
+                inside cancelling_a_finished_task_is_refused
+                inside a_shield_postpones_a_kill_but_not_a_hard_one
+                inside a_shield_opened_elsewhere_postpones_the_end_no_longer_than_it_is_open
+                inside a_handle_cut_off_by_a_hard_kill_resolves_once
+                inside grace_also_ends_the_wait_for_children
+                inside a_grace_period_shorter_than_the_clock_ticks_is_not_none
+                inside a_cancelled_task_is_told_by_whom_and_why
+                inside graceful_work_writes_what_it_holds_before_it_ends
+            }
+            callbacks {
+                inside they_run_once_in_order_also_when_registered_late
+                inside one_is_handed_back_by_a_plain_task_that_has_ended
+                inside one_that_panics_as_it_is_dropped_costs_nobody_anything
+                inside one_may_ask_its_task_as_it_is_dropped
+            }
+            deadline {
+                inside a_timeout_is_not_a_cancellation_and_names_its_deadline
+                inside work_that_is_ready_at_its_deadline_counts
+                inside a_child_that_ends_at_its_parents_deadline_names_the_parent
+                inside a_child_of_a_parent_that_times_out_learns_that_it_was_the_deadline
+                inside a_link_of_a_chain_ends_at_the_deadline_of_the_first
+            }
+            retry {
+                inside it_waits_the_stated_delays
+                inside a_classifier_gives_up_or_sets_the_delay
+                inside an_attempt_has_its_own_limit
+                inside no_backoff_outlasts_the_deadline
+                inside no_attempt_begins_after_the_total_time_whoever_sets_the_delay
+                inside without_delay_it_lets_others_run
+                inside attempts_are_counted_past_what_the_word_holds
+                inside a_classifier_that_panics_ends_the_task_as_panicked
+                inside a_fallback_replaces_a_failure_and_both_errors_are_kept
+                inside a_fallback_also_serves_a_timeout_and_a_panic
+                inside a_fallback_that_panics_at_once_keeps_the_first_error
+                inside what_work_and_fallback_captured_is_gone_when_the_handle_resolves
+            }
+            breaker {
+                inside it_keeps_calls_away
+                inside a_refusal_says_when_to_come_back
+                inside retry_waits_as_long_as_it_says
+                inside a_probe_that_is_cancelled_or_dropped_gives_its_place_back
+                inside a_probe_that_hangs_gives_its_place_back_when_its_lease_ends
+                inside a_panic_a_timeout_and_slowness_count
+                inside the_window_slides_however_many_successes_came_before
+                outside settings_that_cannot_be_followed_are_refused
+            }
+            tree {
+                inside children_end_before_their_parent
+                inside cancelling_reaches_all_below_and_nobody_beside
+                inside a_child_of_a_cancelled_parent_never_starts
+                inside a_failing_parent_cancels_its_children
+                inside joiners_all_first_error_any
+                inside a_task_that_has_ended_takes_no_child
+                inside a_child_that_enters_as_its_parent_fails_is_refused_or_told
+                inside a_scope_outlives_what_a_hard_kill_left_in_the_middle_of_a_poll
+                inside a_thousand_deep_all_are_told_and_all_end_before_the_top
+                inside a_hundred_thousand_wide_all_are_told_and_all_end_before_the_top
+                inside a_reference_to_the_deepest_of_100_000_may_be_the_last
+                inside a_chain_goes_on_with_the_value_and_stops_with_the_error
+                inside cancelling_the_end_of_a_chain_cancels_its_beginning
+                inside a_chain_that_is_cancelled_in_its_middle_does_not_go_on
+                inside a_chain_may_be_100_000_links_long
+                outside no_child_outlives_its_scope_and_everything_comes_back
+            }
+            blocking {
+                inside it_sees_checkpoints_and_is_fenced_when_killed_hard
+                inside a_deadline_does_not_wait_for_it
+            }
+            cleanup {
+                inside files_and_permits_are_back_after_10_000_cancellations_at_each_level
+                inside an_await_of_a_handle_dropped_at_each_poll_loses_no_result
+                inside waiting_inside_dropped_at_each_poll_misses_nothing
+                inside joining_dropped_at_each_poll_leaves_the_children_to_their_parent
+                inside a_waiter_that_is_dropped_after_it_was_woken_takes_nobody_elses_wake_up
+                inside a_value_that_panics_as_it_is_dropped_costs_no_thread
+            }
+            shutdown {
+                outside tasks_resolve
+                outside it_rejects_and_gives_back
+                outside a_callback_that_panics_as_it_is_dropped_costs_nobody_anything
+                outside in_the_middle_of_the_callbacks_the_value_stays
+                outside a_blocking_closure_is_abandoned_until_it_returns
+            }
+            pipeline {
+                inside serial_keeps_the_order_and_works_on_one_at_a_time
+                inside parallel_workers_see_each_item_once_and_each_its_own_in_order
+                inside sums_do_not_depend_on_the_number_of_workers
+                inside failed_items_are_counted_the_first_are_kept_and_nothing_stops
+                inside a_strict_pipeline_stops_at_the_first_failure_and_drops_the_rest
+                inside a_panic_in_a_receiver_is_an_error_and_the_counts_balance
+                inside a_panic_in_the_source_is_an_error
+                inside bad_rows_of_a_file_are_counted_and_told_and_stop_nothing
+                inside borrowed_rows_and_lines_are_collected_without_being_owned
+                inside sources_that_cannot_be_read_are_typed_errors
+                inside cancelled_gracefully_it_works_off_what_is_in_flight_and_says_that_it_is_partial
+                inside killed_it_drops_what_is_in_flight_and_counts_it
+                inside a_timeout_ends_it
+                inside counts_balance_whenever_they_are_read
+                inside a_slow_receiver_holds_the_source_back
+                inside what_overflow_displaces_is_counted_as_dropped
+                inside a_pipeline_is_part_of_the_tree_of_its_parent
+                inside stamps_order_chunks_receivers_and_whole_pipelines
+                inside a_clock_that_does_not_know_the_node_is_an_error
+                inside cancelled_gracefully_at_any_moment_it_ends_with_a_final_event_or_never_begins
+                inside any_pipeline_cancelled_at_any_moment_ends_with_one_final_event_after_all_data
+                inside a_breaker_keeps_items_from_a_receiver_that_fails
+                inside cancelled_while_it_waits_for_a_header_it_ends_at_once_and_leaves_the_reader_behind
+            }
+            stress {
+                outside each_task_ends_once_and_the_books_balance
+                inside it_lives_through_ten_thousand_panics
+            }
+        }
+    };
+    (@work $($to:tt)*) => {
+        $crate::conformance! { $($to)*
+            differences {
+                outside the_table_says_what_the_harness_declares
+            }
+            work {
+                inside every_form_of_work_yields_its_value
+                inside an_error_keeps_its_type_and_names_the_task
+                inside a_panic_becomes_an_error_with_its_payload
+                inside a_builder_is_a_value_and_serves_twice
+                inside settings_that_make_no_sense_are_refused
+                inside timestamps_are_as_stated_and_unset_ones_are_none
+                inside a_dropped_handle_detaches_unless_told_otherwise
+                inside a_handle_gives_its_result_once
+                outside a_task_where_nothing_runs_is_rejected_and_does_not_panic
                 outside threads_go_by_their_names
                 outside block_on_inside_a_task_is_refused
             }
@@ -143,15 +319,15 @@ macro_rules! conformance {
     };
     (@case inside $group:ident $case:ident) => {
         pub fn $case<H: $crate::conformance::Harness>() {
-            let harness = H::start($crate::conformance::THREADS);
-            harness.run($crate::conformance::$group::$case(harness.clone()));
-            // Also lets go of tasks that hold the harness.
-            harness.shut_down();
+            let stage = $crate::conformance::Flavour::of::<H>().start($crate::conformance::THREADS);
+            stage.run($crate::conformance::$group::$case(stage.clone()));
+            // Also lets go of tasks that hold the executor.
+            stage.shut_down();
         }
     };
     (@case outside $group:ident $case:ident) => {
         pub fn $case<H: $crate::conformance::Harness>() {
-            $crate::conformance::$group::$case::<H>();
+            $crate::conformance::$group::$case($crate::conformance::Flavour::of::<H>());
         }
     };
 }

@@ -1,19 +1,18 @@
 //! Work and its result: what is run, what comes out, who sees it, and where nothing runs.
 
 use core::error::Error;
-use core::future::pending;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 use std::{io, thread};
 
-use super::stage::{Cx, Stage, sign, until};
-use super::{Difference, Harness};
+use super::Difference;
+use super::stage::{Flavour, Stage, sign, until};
 use crate::prelude::*;
 use crate::task::{Invalid, Rejection};
-use crate::{Runtime, TaskBuilder};
+use crate::{Context, Refused, Runtime, TaskBuilder};
 
-pub(super) async fn every_form_of_work_yields_its_value<H: Harness>(h: H) {
+pub(super) async fn every_form_of_work_yields_its_value<R: Runtime>(h: Stage<R>) {
     assert_eq!(h.to::<u32, _>().run(|| 1).await.unwrap(), 1);
     assert_eq!(h.to::<u32, _>().run(|| Ok::<_, String>(2)).await.unwrap(), 2);
     assert_eq!(h.to::<u32, _>().run(|| async { 3 }).await.unwrap(), 3);
@@ -24,8 +23,8 @@ pub(super) async fn every_form_of_work_yields_its_value<H: Harness>(h: H) {
             .unwrap(),
         4
     );
-    assert_eq!(h.to::<u32, _>().run(|_cx: Cx<H>| 5).await.unwrap(), 5);
-    let attempt = |cx: Cx<H>| async move { u32::from(cx.attempt()) };
+    assert_eq!(h.to::<u32, _>().run(|_cx: Context<R>| 5).await.unwrap(), 5);
+    let attempt = |cx: Context<R>| async move { u32::from(cx.attempt()) };
     assert_eq!(h.to::<u32, _>().run(attempt).await.unwrap(), 1);
     assert_eq!(h.to::<u32, _>().run_blocking(|| 6).await.unwrap(), 6);
     assert_eq!(
@@ -37,7 +36,7 @@ pub(super) async fn every_form_of_work_yields_its_value<H: Harness>(h: H) {
     );
 }
 
-pub(super) async fn an_error_keeps_its_type_and_names_the_task<H: Harness>(h: H) {
+pub(super) async fn an_error_keeps_its_type_and_names_the_task<R: Runtime>(h: Stage<R>) {
     let work = || async { Err::<(), _>(io::Error::other("disk on fire")) };
     let error = h.to::<(), _>().name("reader").run(work).await.unwrap_err();
     assert_eq!(error.failure().unwrap().kind(), io::ErrorKind::Other);
@@ -46,7 +45,7 @@ pub(super) async fn an_error_keeps_its_type_and_names_the_task<H: Harness>(h: H)
     assert!(error.to_string().contains("reader"), "{error}");
 }
 
-pub(super) async fn a_panic_becomes_an_error_with_its_payload<H: Harness>(h: H) {
+pub(super) async fn a_panic_becomes_an_error_with_its_payload<R: Runtime>(h: Stage<R>) {
     let work = || async { assert_eq!(1, 2, "boom {}", 7) };
     let error = h.to::<(), _>().run(work).await.unwrap_err();
     let Cause::Panicked(panic) = error.into_cause() else {
@@ -72,14 +71,14 @@ pub(super) async fn a_panic_becomes_an_error_with_its_payload<H: Harness>(h: H) 
     assert!(error.is_panicked(), "{error}");
 }
 
-pub(super) async fn a_builder_is_a_value_and_serves_twice<H: Harness>(h: H) {
+pub(super) async fn a_builder_is_a_value_and_serves_twice<R: Runtime>(h: Stage<R>) {
     let builder = h.to::<u32, _>().name("twice").timeout(60.seconds());
     let (one, two) = (builder.clone().run(|| async { 1 }), builder.run(|| async { 2 }));
     assert_ne!(one.id(), two.id());
     assert_eq!((one.await.unwrap(), two.await.unwrap()), (1, 2));
 }
 
-pub(super) async fn settings_that_make_no_sense_are_refused<H: Harness>(h: H) {
+pub(super) async fn settings_that_make_no_sense_are_refused<R: Runtime>(h: Stage<R>) {
     let rejected = |error: TaskError<&'static str>| match error.into_cause() {
         Cause::Rejected(Rejection::Invalid(invalid)) => invalid,
         other => panic!("{other:?}"),
@@ -98,7 +97,7 @@ pub(super) async fn settings_that_make_no_sense_are_refused<H: Harness>(h: H) {
     assert_eq!(rejected(zero.await.unwrap_err()), Invalid::ZeroAttemptTimeout);
 }
 
-pub(super) async fn timestamps_are_as_stated_and_unset_ones_are_none<H: Harness>(h: H) {
+pub(super) async fn timestamps_are_as_stated_and_unset_ones_are_none<R: Runtime>(h: Stage<R>) {
     let (give, given) = sign();
     let at_work = h.clone();
     let task = h.to::<(), _>().run(move || async move {
@@ -112,12 +111,12 @@ pub(super) async fn timestamps_are_as_stated_and_unset_ones_are_none<H: Harness>
     task.await.unwrap();
     let (created, started) = (seen.created_at(), seen.started_at().unwrap());
     assert!(created <= started);
-    H::assert_took(seen.ended_at().unwrap().since(started), 3);
+    h.assert_took(seen.ended_at().unwrap().since(started), 3);
     let rejected = h.to::<(), _>().timeout(Duration::ZERO).run(|| ());
     assert_eq!((rejected.started_at(), rejected.ended_at()), (None, None));
 }
 
-pub(super) async fn a_dropped_handle_detaches_unless_told_otherwise<H: Harness>(h: H) {
+pub(super) async fn a_dropped_handle_detaches_unless_told_otherwise<R: Runtime>(h: Stage<R>) {
     let done = Arc::new(AtomicU32::new(0));
     let job = |cancel_on_drop: bool| {
         let ((arrive, there), (go, gone)) = (sign(), sign());
@@ -161,19 +160,19 @@ pub(super) async fn a_dropped_handle_detaches_unless_told_otherwise<H: Harness>(
     assert_eq!(done.load(Ordering::Relaxed), 3);
 }
 
-pub(super) async fn a_handle_gives_its_result_once<H: Harness>(h: H) {
+pub(super) async fn a_handle_gives_its_result_once<R: Runtime>(h: Stage<R>) {
     let mut task = h.to::<u32, _>().run(|| async { 1 });
     assert_eq!((&mut task).await.unwrap(), 1);
     assert!(matches!((&mut task).await.unwrap_err().cause(), Cause::Taken));
 }
 
-pub(super) fn a_task_where_nothing_runs_is_rejected_and_does_not_panic<H: Harness>() {
-    let task = TaskBuilder::<_, u32, _>::new(H::outside()).run(|| async { 1 });
-    if !H::differs(Difference::AlwaysRunning) {
+pub(super) fn a_task_where_nothing_runs_is_rejected_and_does_not_panic<R: Runtime>(flavour: Flavour<R>) {
+    let task = TaskBuilder::<_, u32, _>::new(flavour.outside()).run(|| async { 1 });
+    if !flavour.differs(Difference::AlwaysRunning) {
         assert_eq!(task.status(), State::Rejected);
     }
-    let ended = H::start(1).run(task);
-    if H::differs(Difference::AlwaysRunning) {
+    let ended = flavour.start(1).run(task);
+    if flavour.differs(Difference::AlwaysRunning) {
         assert_eq!(ended.unwrap(), 1);
     } else {
         let error = ended.unwrap_err();
@@ -181,41 +180,21 @@ pub(super) fn a_task_where_nothing_runs_is_rejected_and_does_not_panic<H: Harnes
         assert!(none, "{error}");
         let advice = "was rejected: no executor runs here; start it inside one, or through a handle to one";
         assert!(error.to_string().ends_with(advice), "{error}");
+        assert!(Refused(()).to_string().contains("start the task inside one"));
     }
 }
 
-pub(super) fn a_runtime_that_shuts_down_resolves_its_tasks<H: Harness>() {
-    let h = H::start(1);
-    let (arrive, there) = sign();
-    let task = h.to::<(), _>().run(move || async move {
-        arrive.give();
-        pending::<()>().await;
-    });
-    h.run(there.given());
-    h.shut_down();
-    let late = h.to::<(), _>().run(|| async {});
-    let other = H::start(1);
-    let error = other.run(task).unwrap_err();
-    assert!(error.is_cancelled(), "{error}");
-    let error = other.run(late).unwrap_err();
-    assert!(error.is_rejected(), "{error}");
-    // The handle resolves at once; the executor's thread may still be dropping the driver.
-    while h.runtime().root().live() != 0 {
-        thread::yield_now();
-    }
-}
-
-pub(super) fn threads_go_by_their_names<H: Harness>() {
-    if H::differs(Difference::ForeignThreads) {
+pub(super) fn threads_go_by_their_names<R: Runtime>(flavour: Flavour<R>) {
+    if flavour.differs(Difference::ForeignThreads) {
         return;
     }
-    let h = H::start(2);
-    let named = || {
+    let h = flavour.start(2);
+    let named = move || {
         thread::current()
             .name()
-            .is_some_and(|name| name.starts_with(H::THREADS))
+            .is_some_and(|name| name.starts_with(flavour.threads))
     };
-    assert!(!H::THREADS.is_empty());
+    assert!(!flavour.threads.is_empty());
     assert!(!named());
     assert!(
         h.run(h.to::<bool, _>().run(move || async move { named() }))
@@ -223,11 +202,11 @@ pub(super) fn threads_go_by_their_names<H: Harness>() {
     );
 }
 
-pub(super) fn block_on_inside_a_task_is_refused<H: Harness>() {
-    if H::differs(Difference::NoBlockOn) {
+pub(super) fn block_on_inside_a_task_is_refused<R: Runtime>(flavour: Flavour<R>) {
+    if flavour.differs(Difference::NoBlockOn) {
         return;
     }
-    let h = H::start(1);
+    let h = flavour.start(1);
     let at_work = h.clone();
     let task = h
         .to::<bool, _>()

@@ -1,10 +1,13 @@
 //! Generic code over the task traits: the same function serves handles, contexts and references.
 
-use std::time::Duration;
+use core::convert::Infallible;
+use core::future::pending;
 
-use sweet_async_tokio::emit::{EmitError, ItemError};
-use sweet_async_tokio::prelude::*;
-use sweet_async_tokio::task;
+use super::stage::{Stage, sign, until};
+use crate::emit::{EmitError, ItemError};
+use crate::prelude::*;
+use crate::task;
+use crate::{Context, Runtime};
 
 /// What a dump line says, of whatever task.
 fn line<A>(task: &A) -> String
@@ -45,27 +48,30 @@ fn by_the_house<B: task::AsyncTaskBuilder>(builder: B) -> B {
     builder
         .name("house")
         .priority(Priority::High)
-        .timeout(30.seconds())
-        .grace(2.seconds())
+        .timeout(600.seconds())
+        .grace(300.seconds())
 }
 
-#[tokio::test(start_paused = true)]
-async fn one_function_serves_handles_contexts_and_references() {
-    let task =
-        by_the_house(AsyncTask::to::<(String, (bool, usize, usize))>()).run(|cx: Context| async move {
-            let child = cx.spawn_child(AsyncTask::to::<()>(), std::future::pending::<()>);
-            let seen = (line(&cx), relatives(&cx));
-            assert_eq!(relatives(&child.task_ref()), (true, 0, 0));
-            assert!(stop(&child, Level::Kill));
-            seen
-        });
-    assert_eq!(line(&task), "house high pending attempt 0 recovering false");
+pub(super) async fn one_function_serves_handles_contexts_and_references<R: Runtime>(h: Stage<R>) {
+    let (go, gone) = sign();
+    let builder = by_the_house(h.to::<(String, (bool, usize, usize)), Infallible>());
+    let task = builder.run(move |cx: Context<R>| async move {
+        gone.given().await;
+        let child = cx.child::<(), Infallible>().run(pending::<()>);
+        let seen = (line(&cx), relatives(&cx));
+        assert_eq!(relatives(&child.task_ref()), (true, 0, 0));
+        assert!(stop(&child, Level::Kill));
+        seen
+    });
+    assert!(line(&task).starts_with("house high "));
     assert_eq!(
         task::TimedTask::deadline(&task),
-        Some(task.created_at() + Duration::from_secs(30))
+        Some(task.created_at() + 600.seconds())
     );
     let reference = task.task_ref();
-    let (inside, tree) = outcome(task).await.unwrap();
+    let outcome = outcome(task);
+    go.give();
+    let (inside, tree) = outcome.await.unwrap();
     assert_eq!(inside, "house high running attempt 1 recovering false");
     assert_eq!(tree, (false, 1, 1));
     assert_eq!(
@@ -75,20 +81,19 @@ async fn one_function_serves_handles_contexts_and_references() {
     assert!(!stop(&reference, Level::KillHard));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_task_between_attempts_is_recovering() {
-    let task = AsyncTask::to::<()>()
-        .retry(Retry::fixed(1.seconds()))
+pub(super) async fn a_task_between_attempts_is_recovering<R: Runtime>(h: Stage<R>) {
+    let task = h
+        .to::<(), _>()
+        .retry(Retry::fixed(1_000.seconds()))
         .run(|| Err("again"));
-    tokio::task::yield_now().await;
+    until(|| task.status() == State::Waiting).await;
     assert!(task::RecoverableTask::is_recovering(&task));
     assert!(stop(&task, Level::Graceful));
     assert!(task.await.unwrap_err().is_cancelled());
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_rules_of_a_house_hold_for_pipelines_too() {
-    let emission = by_the_house(AsyncTask::emits::<u32>())
+pub(super) async fn the_rules_of_a_house_hold_for_pipelines_too<R: Runtime>(h: Stage<R>) {
+    let emission = by_the_house(h.emits::<u32, _>())
         .collect_into::<Vec<u32>>()
         .sender(|source| source.of(0..10).into_chunks(5.rows()))
         .receiver(ReceiverStrategy::serial(), |item, collector| collector.add(item))
@@ -114,31 +119,26 @@ fn strict<B: EmittingTaskBuilder>(builder: B) -> B {
         .stop_on_error()
 }
 
-#[tokio::test(start_paused = true)]
-async fn one_function_serves_all_pipelines() {
-    let endless = || by_the_house(AsyncTask::emits::<u64>());
-    let counting = endless()
+pub(super) async fn one_function_serves_all_pipelines<R: Runtime>(h: Stage<R>) {
+    let counting = by_the_house(h.emits::<u64, _>())
         .collect_into::<u64>()
         .sender(|source| source.of(0..).into_chunks(5.rows()))
         .receiver(ReceiverStrategy::serial(), |_, count| count.add(()))
         .run();
-    let listing = endless()
+    let listing = by_the_house(h.emits::<u64, _>())
         .collect_into::<Vec<u64>>()
         .sender(|source| source.of(0..).into_chunks(7.rows()))
         .receiver(ReceiverStrategy::parallel(2), |item, list| list.add(item))
         .run();
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
+    until(|| counting.stats().out > 0 && listing.stats().out > 0).await;
     assert!(line(&counting).starts_with("house high running"));
     assert_eq!(relatives(&listing), (false, 3, 3));
     assert_eq!(early(counting).await, (Some(true), true));
     assert_eq!(early(listing).await, (Some(true), true));
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_rules_of_a_house_are_those_of_the_pipeline() {
-    let failed = strict(AsyncTask::emits::<u64>())
+pub(super) async fn the_rules_of_a_house_are_those_of_the_pipeline<R: Runtime>(h: Stage<R>) {
+    let failed = strict(h.emits::<u64, _>())
         .sender(|source| source.of(0..10).into_chunks(5.rows()))
         .receiver(ReceiverStrategy::serial(), |item, _| {
             if item == 3 { Err(item) } else { Ok(()) }

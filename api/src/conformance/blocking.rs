@@ -1,0 +1,81 @@
+//! Work that blocks a thread.
+
+use std::hint;
+use std::sync::mpsc;
+
+use super::Difference;
+use super::stage::{Stage, sign, until};
+use crate::prelude::*;
+use crate::task::CancellationResult;
+use crate::{Context, Runtime};
+
+pub(super) async fn it_sees_checkpoints_and_is_fenced_when_killed_hard<R: Runtime>(h: Stage<R>) {
+    let root = || h.runtime();
+    let looping = |value: u32| {
+        let (arrive, arrived) = sign();
+        let task = h.to::<u32, core::convert::Infallible>().grace(1_000.seconds());
+        let task = task.run_blocking(move |cx: Context<R>| {
+            arrive.give();
+            while cx.checkpoint().is_ok() {
+                hint::spin_loop();
+            }
+            value
+        });
+        (task, arrived)
+    };
+    let (told, arrived) = looping(1);
+    arrived.given().await;
+    let CancellationResult::Completed(1) = told.stop(Level::Graceful).await else {
+        panic!("not completed")
+    };
+    let (killed, arrived) = looping(2);
+    arrived.given().await;
+    let CancellationResult::Cancelled {
+        level: Level::Kill, ..
+    } = killed.stop(Level::Kill).await
+    else {
+        panic!("not killed")
+    };
+
+    let ((arrive, arrived), (release, gate)) = (sign(), sign());
+    let (returns, returned) = mpsc::channel();
+    let stuck = h.to::<u32, core::convert::Infallible>().run_blocking(move || {
+        arrive.give();
+        gate.given_blocking();
+        returns.send(()).unwrap();
+        3
+    });
+    arrived.given().await;
+    let seen = stuck.task_ref();
+    let CancellationResult::Cancelled {
+        level: Level::KillHard,
+        ..
+    } = stuck.stop(Level::KillHard).await
+    else {
+        panic!("not killed hard")
+    };
+    // The driver notices in its own time that its thread is abandoned.
+    until(|| root().root().abandoned() == 1).await;
+    release.give();
+    returned.recv().unwrap();
+    until(|| root().root().abandoned() == 0).await;
+    assert_eq!(seen.status(), State::Cancelled);
+    until(|| h.live() == 0).await;
+}
+
+/// Its deadline resolves the handle; the thread is let go of, and what it returns is nobody's.
+pub(super) async fn a_deadline_does_not_wait_for_it<R: Runtime>(h: Stage<R>) {
+    if !h.differs(Difference::RealTime) {
+        // Virtual time does not pass while a closure is at work.
+        return;
+    }
+    let (release, gate) = sign();
+    let late = h.to::<u32, core::convert::Infallible>().timeout(h.units(2));
+    let error = late
+        .run_blocking(move || u32::from(gate.given_blocking()))
+        .await
+        .unwrap_err();
+    assert!(error.is_timed_out(), "{error}");
+    release.give();
+    until(|| h.runtime().root().abandoned() == 0).await;
+}

@@ -1,0 +1,152 @@
+//! Deadlines: a task's own, its parent's, and that of the first of a chain.
+
+use core::convert::Infallible;
+use core::future::pending;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use super::Difference;
+use super::stage::{Stage, yield_now};
+use crate::prelude::*;
+use crate::task::Limit;
+use crate::{Context, Reason, Runtime, Task};
+
+pub(super) async fn a_timeout_is_not_a_cancellation_and_names_its_deadline<R: Runtime>(h: Stage<R>) {
+    let task = h.to::<(), Infallible>().timeout(h.units(5)).run(pending::<()>);
+    let error = task.await.unwrap_err();
+    let Cause::TimedOut(timed_out) = error.cause() else {
+        panic!("{error}")
+    };
+    assert_eq!(timed_out.limit, Limit::Own);
+    h.assert_took(timed_out.elapsed, 5);
+    assert_eq!(Some(timed_out.deadline_of), error.task());
+}
+
+pub(super) async fn work_that_is_ready_at_its_deadline_counts<R: Runtime>(h: Stage<R>) {
+    let begun = Arc::new(AtomicBool::new(false));
+    let mut value = None;
+    // In real time the deadline may pass before a busy machine gets to the task, and then there is nothing to see.
+    while !begun.load(Ordering::Relaxed) {
+        let (begun, at_work) = (Arc::clone(&begun), h.clone());
+        let task = h
+            .to::<u32, Infallible>()
+            .timeout(h.units(1))
+            .run(move |cx: Context<R>| async move {
+                begun.store(true, Ordering::Relaxed);
+                if at_work.differs(Difference::RealTime) {
+                    // In one poll that is still under way when the deadline passes.
+                    while Some(cx.runtime().now()) <= cx.deadline() {
+                        core::hint::spin_loop();
+                    }
+                } else {
+                    at_work.pass(1).await;
+                }
+                9
+            });
+        value = task.await.ok();
+    }
+    assert_eq!(value, Some(9));
+}
+
+/// Tries with longer and longer deadlines until one is not over before the machine gets to the tasks.
+async fn in_time(attempt: impl AsyncFn(u32) -> bool) {
+    let mut units = 20;
+    while !attempt(units).await {
+        units *= 2;
+    }
+}
+
+/// Its parent's work is done and waits for it; a parent that is at work ends at the same deadline, and takes it along.
+pub(super) async fn a_child_that_ends_at_its_parents_deadline_names_the_parent<R: Runtime>(h: Stage<R>) {
+    in_time(async |units| {
+        let (give, given) = async_channel::bounded::<Task<R, (), Infallible>>(1);
+        let parent = h
+            .to::<(), Infallible>()
+            .timeout(h.units(units))
+            .run(move |cx: Context<R>| async move {
+                let longer = cx.child::<(), Infallible>().timeout(100_000.seconds());
+                let _ = give.try_send(longer.run(pending::<()>));
+            });
+        let id = parent.id();
+        let Ok(child) = given.recv().await else {
+            return false;
+        };
+        assert_eq!(child.deadline(), parent.deadline());
+        let error = child.await.unwrap_err();
+        match error.cause() {
+            Cause::TimedOut(timed_out) => {
+                assert_eq!((timed_out.limit, timed_out.deadline_of), (Limit::Inherited, id));
+                parent.await.unwrap();
+                true
+            }
+            // The deadline passed while the parent was at work.
+            Cause::Cancelled { .. } if h.differs(Difference::RealTime) => false,
+            other => panic!("{other}"),
+        }
+    })
+    .await;
+}
+
+/// Its parent is at work: both come to the deadline at once, and whoever is first, the child's end speaks of the deadline.
+pub(super) async fn a_child_of_a_parent_that_times_out_learns_that_it_was_the_deadline<R: Runtime>(
+    h: Stage<R>,
+) {
+    for own in [false, true] {
+        in_time(async |units| {
+            let (give, given) = async_channel::bounded::<Task<R, (), Infallible>>(1);
+            let parent =
+                h.to::<(), Infallible>()
+                    .timeout(h.units(units))
+                    .run(move |cx: Context<R>| async move {
+                        let builder = cx.child::<(), Infallible>();
+                        let builder = if own {
+                            builder.timeout(100_000.seconds())
+                        } else {
+                            builder
+                        };
+                        let _ = give.try_send(builder.run(pending::<()>));
+                        pending::<()>().await;
+                    });
+            let Ok(child) = given.recv().await else {
+                return false;
+            };
+            match child.await.unwrap_err().cause() {
+                Cause::TimedOut(timed_out) => assert_eq!(timed_out.limit, Limit::Inherited),
+                Cause::Cancelled { cancellation, .. } => {
+                    assert_eq!(cancellation.reason, Reason::Deadline);
+                    assert_eq!(cancellation.by, Some(parent.id()));
+                }
+                other => panic!("{other}"),
+            }
+            assert!(parent.await.unwrap_err().is_timed_out());
+            true
+        })
+        .await;
+    }
+}
+
+pub(super) async fn a_link_of_a_chain_ends_at_the_deadline_of_the_first<R: Runtime>(h: Stage<R>) {
+    in_time(async |units| {
+        let first = h.to::<(), &str>().timeout(h.units(units)).run(|| async {
+            yield_now().await;
+            Ok(())
+        });
+        let (id, deadline, created) = (first.id(), first.deadline(), first.created_at());
+        assert!(deadline.is_some());
+        let last = first.chain(|()| async { pending::<Result<(), &str>>().await });
+        assert_eq!(last.deadline(), deadline);
+        let seen = last.task_ref();
+        let error = last.await.unwrap_err();
+        let Cause::TimedOut(timed_out) = error.cause() else {
+            panic!("{error}")
+        };
+        if error.task() == Some(id) {
+            // The first one did not get to its work in time.
+            return false;
+        }
+        assert_eq!((timed_out.limit, timed_out.deadline_of), (Limit::Inherited, id));
+        h.assert_took(seen.ended_at().unwrap().since(created), units);
+        true
+    })
+    .await;
+}
