@@ -219,6 +219,15 @@ fn overdrawn_says_what_to_do() {
 }
 
 #[test]
+fn saves_up_as_many_whole_retries_as_one_word_holds() {
+    assert_eq!(RetryBudget::MAX, 4_294_967);
+    assert_eq!(
+        RetryBudget::new(0, u32::MAX).with_floor(u32::MAX).saved(),
+        4_294_967
+    );
+}
+
+#[test]
 fn takes_sixteen_bytes() {
     assert_eq!(size_of::<RetryBudget>(), 16);
 }

@@ -56,6 +56,8 @@ fn merge_in_every_state() {
         (stamp(900, 3), stamp(1_100, 1), skew(101)),
         (stamp(900, 3), stamp(2_000_000, 0), skew(1_999_000)),
         (stamp(1_100, 0), stamp(900, 0), skew(101)),
+        // As far behind as ahead, half the circle: behind.
+        (stamp(900, 3), stamp(1_000 + (1 << 21), 0), Ok(stamp(1_000, 0))),
     ];
     for (last, remote, answer) in table {
         let clock = clock(last);

@@ -109,6 +109,19 @@ fn every_policy_decides() {
 }
 
 #[test]
+fn policies_have_names() {
+    for (policy, name) in [
+        (Overflow::Block, "block"),
+        (Overflow::Reject, "reject"),
+        (Overflow::DropNewest, "drop newest"),
+        (Overflow::DropOldest, "drop oldest"),
+        (Overflow::KeepLatest, "keep latest"),
+    ] {
+        assert_eq!(policy.to_string(), name);
+    }
+}
+
+#[test]
 fn drops_count_by_reason_and_stop_at_the_end() {
     let drops = Drops::default();
     for (items, why) in (1..).zip(Dropped::ALL) {

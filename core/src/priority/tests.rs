@@ -112,6 +112,14 @@ fn sets_of_classes_add_and_remove() {
 }
 
 #[test]
+fn classes_have_names() {
+    assert_eq!(
+        Priority::ALL.map(|class| class.to_string()),
+        ["critical", "high", "normal", "low", "background"]
+    );
+}
+
+#[test]
 fn debug_decodes_the_state() {
     let shown = format!("{:?}", aging([0, 1, 2, 3, 4]));
     assert!(

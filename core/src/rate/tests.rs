@@ -208,6 +208,23 @@ fn a_roomy_burst_is_added_to_and_still_bounded() {
 }
 
 #[test]
+fn a_crowd_may_add_in_the_first_half_and_only_a_little_each() {
+    let quota = Quota::of::<1, 1, 1_024>();
+    for (backlog, cost, roomy) in [
+        (0, 0, true),
+        (1, 4, true),
+        (512, 4, true),
+        (513, 4, false),
+        (513, 0, false),
+        (512, 5, false),
+        (0, 5, false),
+        (1_024, 1_024, false),
+    ] {
+        assert_eq!(quota.is_roomy(backlog, cost), roomy, "{cost} after {backlog}");
+    }
+}
+
+#[test]
 fn an_overdrawn_add_is_refused_and_stays_taken() {
     let quota = Quota::of::<1, 1, 1_024>();
     let limiter = RateLimiter::new(quota, Tick::new(0));

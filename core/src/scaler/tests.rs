@@ -99,6 +99,7 @@ fn settings_that_disagree_are_refused() {
     for (min, max) in [(0, 0), (3, 2), (0, 1_024), (1, u32::MAX)] {
         assert_eq!(Scale::new(min, max), Err(ScaleError::Bounds));
     }
+    assert!(Scale::new(3, 3).is_ok());
     let scale = Scale::new(0, Scale::MAX).expect("the widest");
     for (idle, full) in [(0, 0), (1, 1), (6, 11), (u32::MAX, u32::MAX)] {
         assert_eq!(scale.load(idle, full), Err(ScaleError::Load));
