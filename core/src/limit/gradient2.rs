@@ -87,9 +87,10 @@ impl Gradient2 {
     const fn approach(&self, state: &mut State, gradient: u32, queue: u32) {
         let target = times(state.limit, gradient).saturating_add(queue * ONE);
         if target >= state.limit {
-            // The part of a step that is due to one call of a round.
+            // The part of a step that is due to one call of a round; rounded up, or a round of more calls than the step has
+            // parts would never grow (L7).
             let round = if state.whole() == 0 { 1 } else { state.whole() };
-            state.grow(times(target - state.limit, self.smoothing) / round);
+            state.grow(times(target - state.limit, self.smoothing).div_ceil(round));
         } else {
             state.shrink(times(state.limit - target, self.smoothing));
         }

@@ -112,6 +112,27 @@ fn gradient_shrinks_when_calls_take_longer_and_grows_back() {
     assert_eq!(machine.limit(), 200);
 }
 
+/// Where the step of a round is smaller than the number of calls in it, each call still has a part of it.
+#[test]
+fn gradient_grows_from_any_limit_by_any_step() {
+    let policy = Gradient2::new().queue(1).smoothing(1);
+    for min in [1, 700, Bounds::MAX - 1] {
+        let mut state = State {
+            limit: min * ONE,
+            memory: [0; 3],
+        };
+        for _ in 0..100 {
+            let before = state.limit;
+            let sample = Sample::Ok {
+                latency: 10,
+                in_flight: min,
+            };
+            let _ = policy.step(&mut state, sample);
+            assert!(state.limit > before, "{min} does not grow");
+        }
+    }
+}
+
 #[test]
 fn gradient_creeps_up_under_a_load_without_pause() {
     let machine = machine(Gradient2::new(), 40);
