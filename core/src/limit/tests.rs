@@ -31,6 +31,7 @@ fn load<P: Policy>(machine: &ConcurrencyLimit<P>, service: Service, calls: u32) 
     let mut limits = Vec::new();
     for _ in 0..calls {
         while machine.try_enter().is_ok() {
+            assert!(flying.len() < 200, "more than the most");
             flying.push_back(service.serve(machine.in_flight()));
         }
         let outcome = flying.pop_front().expect("a minimum of one");

@@ -137,6 +137,7 @@ fn many_cells_in_a_tick_are_exact() {
     for step in 0..=3_000 {
         while limiter.check(Tick::new(u32::MAX - 1_000).after(step)).is_ok() {
             admitted += 1;
+            assert!(admitted <= 9 + 7_000, "at step {step}");
         }
     }
     assert_eq!(admitted, 9 + 7_000);
@@ -228,7 +229,8 @@ fn a_crowd_may_add_in_the_first_half_and_only_a_little_each() {
 fn an_overdrawn_add_is_refused_and_stays_taken() {
     let quota = Quota::of::<1, 1, 1_024>();
     let limiter = RateLimiter::new(quota, Tick::new(0));
-    assert_eq!(limiter.check_n(Tick::new(0), 1_024), Ok(()));
+    assert_eq!(limiter.check_n(Tick::new(0), 1_020), Ok(()));
+    assert_eq!(limiter.add(Tick::new(0), 4), Ok(()), "the last that fit");
     assert_eq!(limiter.add(Tick::new(0), 4), Err(retry(4)));
     assert_eq!(tat_of(limiter), 1_028);
 }

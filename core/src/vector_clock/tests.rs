@@ -139,6 +139,7 @@ fn threads_that_tick_up_to_the_end_count_each_event_once() {
                 scope.spawn(|| {
                     let mut counts = Vec::new();
                     while let Ok(count) = shared.tick(0) {
+                        assert!(counts.len() < 4_000, "more than there are");
                         counts.push(count);
                     }
                     counts
