@@ -76,6 +76,21 @@ fn set_in_every_state() {
 }
 
 #[test]
+fn queries_in_every_state() {
+    for (word, level, high) in [
+        (0, 0, false),
+        (4, 4, false),
+        (HIGH | 3, 3, true),
+        (HIGH | MAX, MAX, true),
+    ] {
+        let pressure = pressure(word);
+        assert_eq!((pressure.level(), pressure.is_high()), (level, high), "{word:x}");
+        assert_eq!(pressure.marks(), MARKS);
+    }
+    assert_eq!((MARKS.low(), MARKS.high()), (2, 5));
+}
+
+#[test]
 fn trembling_about_a_mark_is_silent() {
     let pressure = pressure(4);
     assert_eq!(pressure.rise(1), Crossing::High);

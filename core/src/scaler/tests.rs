@@ -50,6 +50,7 @@ fn observe_when_calm() {
             Keep => Word(workers),
             Grow(_) | Shrink(_) => Word::changed_at(after, now),
         };
+        assert_eq!(scaler.workers(), after, "{workers} under {load}");
         assert_eq!(scaler.word.into_inner(), expected.0, "{workers} under {load}");
     }
 }
