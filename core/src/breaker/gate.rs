@@ -67,6 +67,11 @@ impl Word {
         Self(Self::GUARDED | (streak << Self::OPEN_STREAK_SHIFT) | (until & Self::UNTIL))
     }
 
+    /// Half-open without a probe yet.
+    pub(super) const fn probing(generation: u32) -> Self {
+        Self::half_open(generation, 0, 0, 0, 0)
+    }
+
     const fn half_open(generation: u32, streak: u32, flying: u32, done: u32, quantum: u32) -> Self {
         Self(
             Self::GUARDED
@@ -138,12 +143,14 @@ impl Word {
         Self(self.0 & !Self::COUNT)
     }
 
+    /// How many probes failed in a row, while open or half-open.
     pub(super) const fn streak(self) -> u32 {
-        match self.state() {
-            State::Open => (self.0 >> Self::OPEN_STREAK_SHIFT) & Self::STREAK,
-            State::HalfOpen => (self.0 >> Self::HALF_STREAK_SHIFT) & Self::STREAK,
-            State::Closed | State::MetricsOnly | State::ForcedClosed | State::ForcedOpen => 0,
-        }
+        let shift = if self.0 & Self::SECOND == 0 {
+            Self::OPEN_STREAK_SHIFT
+        } else {
+            Self::HALF_STREAK_SHIFT
+        };
+        (self.0 >> shift) & Self::STREAK
     }
 
     pub(super) const fn flying(self) -> u32 {
@@ -169,24 +176,35 @@ impl Word {
         }
     }
 
-    /// Opens from a state in which calls were counted.
-    pub(super) const fn trip(settings: &Settings, now: Tick) -> Self {
-        Self::open(0, now.after(settings.open_ticks(0)).count())
-    }
-
-    /// Opens again from half-open, for longer if the settings say so.
-    const fn reopen(self, settings: &Settings, now: Tick) -> Self {
-        let streak = if self.streak() == Self::STREAK {
+    /// Opens from a state in which calls were counted, or again from half-open, then for longer if the settings say so.
+    /// Also answers when the open time ends.
+    pub(super) const fn opened(self, settings: &Settings, now: Tick) -> (Tick, Self) {
+        let streak = if !self.is_guarded() {
+            0
+        } else if self.streak() == Self::STREAK {
             Self::STREAK
         } else {
             self.streak() + 1
         };
-        Self::open(streak, now.after(settings.open_ticks(streak)).count())
+        let until = now.after(settings.open_ticks(streak));
+        (until, Self::open(streak, until.count()))
+    }
+
+    /// Whether results of this generation are counted: closed or metrics-only, and in it.
+    #[inline]
+    pub(super) const fn is_counting(self, generation: u32) -> bool {
+        self.metrics_only().is_in(Self::closed(generation).metrics_only())
     }
 
     /// Whether this is half-open in the given generation.
     pub(super) const fn is_probing(self, generation: u32) -> bool {
-        matches!(self.state(), State::HalfOpen) && self.generation() == generation
+        self.is_in(Self::probing(generation))
+    }
+
+    /// Whether this has the state and the generation of `other`, neither of which is open.
+    pub(super) const fn is_in(self, other: Self) -> bool {
+        let state = Self::FORCED | Self::GUARDED | Self::SECOND;
+        (self.0 ^ other.0) & (state | Self::GENERATION << Self::GENERATION_SHIFT) == 0
     }
 
     pub(super) const fn admit(self, settings: &Settings, now: Tick) -> Admit {
@@ -223,13 +241,7 @@ impl Word {
 
     /// One more probe in flight; its admission renews the lease of the generation.
     pub(super) const fn join(self, settings: &Settings, now: Tick) -> Self {
-        Self::half_open(
-            self.generation(),
-            self.streak(),
-            self.flying() + 1,
-            self.done(),
-            settings.quantum(now),
-        )
+        Self((self.0 & !Self::LEASE) + (1 << Self::FLYING_SHIFT) + settings.quantum(now))
     }
 
     /// A new generation with one probe in flight; what earlier ones have done still counts.
@@ -243,32 +255,20 @@ impl Word {
 
     /// One probe less in flight, and nothing learnt.
     pub(super) const fn give_back(self) -> Self {
-        Self::half_open(
-            self.generation(),
-            self.streak(),
-            self.flying().saturating_sub(1),
-            self.done(),
-            self.leased(),
-        )
+        if self.flying() == 0 {
+            self
+        } else {
+            Self(self.0 - (1 << Self::FLYING_SHIFT))
+        }
     }
 
     /// One probe less in flight that went well; closes when enough have.
     pub(super) const fn probe_went_well(self, settings: &Settings) -> Self {
-        let done = self.done() + 1;
-        if done >= settings.probes() {
-            return Self::closed(self.generation());
+        if self.done() + 1 >= settings.probes() {
+            Self::closed(self.generation())
+        } else {
+            Self(self.give_back().0 + (1 << Self::DONE_SHIFT))
         }
-        Self::half_open(
-            self.generation(),
-            self.streak(),
-            self.flying().saturating_sub(1),
-            done,
-            self.leased(),
-        )
-    }
-
-    pub(super) const fn probe_failed(self, settings: &Settings, now: Tick) -> Self {
-        self.reopen(settings, now)
     }
 
     /// The word as it is kept over a restart: the end of the open time relative to `now`, and no probe in flight.

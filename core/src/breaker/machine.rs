@@ -101,17 +101,17 @@ impl<W> CircuitBreaker<W> {
     fn admit_guarded(&self, settings: &Settings, now: Tick) -> Result<Ticket, Refused> {
         let mut renewed = None;
         self.transition(|word| match word.admit(settings, now) {
-            Admit::Freely => (Ok(Ticket::call(word.generation())), None),
-            Admit::Refuse(refused) => (Err(refused), None),
+            Admit::Freely => (Ok(Ticket::call(word.generation())), word),
+            Admit::Refuse(refused) => (Err(refused), word),
             Admit::Join => (
                 Ok(Ticket::probe(word.generation(), false)),
-                Some(word.join(settings, now)),
+                word.join(settings, now),
             ),
             Admit::Renew => {
                 let generation = *renewed.get_or_insert_with(|| self.next_generation());
                 (
                     Ok(Ticket::probe(generation, word.state() == State::Open)),
-                    Some(word.renew(generation, settings, now)),
+                    word.renew(generation, settings, now),
                 )
             }
         })
@@ -127,19 +127,16 @@ impl<W> CircuitBreaker<W> {
         }
         self.transition(|word| {
             if word.is_probing(ticket.generation()) {
-                (Recorded::Unchanged, Some(word.give_back()))
+                (Recorded::Unchanged, word.give_back())
             } else {
-                (Recorded::Late, None)
+                (Recorded::Late, word)
             }
         })
     }
 
     /// Refuses every call from now on; answers whether this call changed the state.
     pub fn force_open(&self) -> bool {
-        self.transition(|word| {
-            let changes = word.state() != State::ForcedOpen;
-            (changes, changes.then_some(Word::forced_open()))
-        })
+        self.transition(|word| (word != Word::forced_open(), Word::forced_open()))
     }
 
     /// Lets every call through from now on and counts none; answers whether this call changed the state.
@@ -147,10 +144,10 @@ impl<W> CircuitBreaker<W> {
         let mut fresh = None;
         self.transition(|word| {
             if word.state() == State::ForcedClosed {
-                return (false, None);
+                return (false, word);
             }
             let generation = *fresh.get_or_insert_with(|| self.next_generation());
-            (true, Some(Word::forced_closed(generation)))
+            (true, Word::forced_closed(generation))
         })
     }
 
@@ -169,14 +166,14 @@ impl<W> CircuitBreaker<W> {
         Word(self.gate.load(Acquire))
     }
 
-    /// Applies `decide` to the current word until its answer took effect, or needs no effect.
-    fn transition<A>(&self, mut decide: impl FnMut(Word) -> (A, Option<Word>)) -> A {
+    /// Applies `decide` to the current word until its answer took effect; a word that stays needs no exchange.
+    fn transition<A>(&self, mut decide: impl FnMut(Word) -> (A, Word)) -> A {
         let mut current = self.read();
         loop {
-            let (answer, next) = match decide(current) {
-                (answer, None) => return answer,
-                (answer, Some(next)) => (answer, next),
-            };
+            let (answer, next) = decide(current);
+            if next == current {
+                return answer;
+            }
             // ORDERING: AcqRel; Acquire on failure. Release publishes what the caller did before it opened, closed or gave
             // its place back, Acquire shows it to who takes the place or decides on the new state (B8). Models:
             // `breaker::refused_sees_the_opener`, `breaker::admitted_sees_the_closer`, `breaker::opener_sees_who_failed`.
@@ -229,11 +226,15 @@ impl<W: Window> CircuitBreaker<W> {
     /// costs one load with [`Consecutive`](super::Consecutive), and one compare-and-swap with the other windows.
     #[inline]
     pub fn record(&self, settings: &Settings, ticket: Ticket, outcome: Outcome, now: Tick) -> Recorded {
-        if ticket.is_probe() || !outcome.is_telling() {
-            return self.record_rare(settings, ticket, outcome, now);
+        if !outcome.is_telling() {
+            return self.give_back(ticket);
+        }
+        if ticket.is_probe() {
+            let failed = outcome.is_failure() || outcome.is_slow() && settings.judges_slow();
+            return self.turn(settings, Word::probing(ticket.generation()), failed, now);
         }
         let word = self.read();
-        if !is_counting(word, ticket.generation()) {
+        if !word.is_counting(ticket.generation()) {
             return uncounted(word, ticket.generation());
         }
         if self.window.in_gate() {
@@ -242,36 +243,38 @@ impl<W: Window> CircuitBreaker<W> {
             }
             return Recorded::Unchanged;
         }
-        let entry = Entry::new(ticket.generation(), outcome);
-        let is_current = || is_counting(self.read(), entry.generation);
+        let entry = Entry {
+            generation: ticket.generation(),
+            outcome,
+        };
+        let is_current = || self.read().is_counting(entry.generation);
         match self.window.note(entry, settings, now, is_current) {
             Noted::Within => Recorded::Unchanged,
             Noted::Late => Recorded::Late,
-            Noted::Over => self.trip(settings, entry.generation, now),
+            Noted::Over => self.turn(settings, Word::closed(entry.generation), true, now),
         }
     }
 
+    /// A result that may change the state: that of a probe, or one with which a threshold is reached. `from` has the
+    /// state and the generation in which it may.
     #[cold]
-    fn record_rare(&self, settings: &Settings, ticket: Ticket, outcome: Outcome, now: Tick) -> Recorded {
-        if !outcome.is_telling() {
-            return self.give_back(ticket);
-        }
-        let generation = ticket.generation();
-        let failed = outcome.is_failure() || outcome.is_slow() && settings.judges_slow();
+    fn turn(&self, settings: &Settings, from: Word, failed: bool, now: Tick) -> Recorded {
         self.transition(|word| {
-            if !word.is_probing(generation) {
-                return (Recorded::Late, None);
+            if !word.is_in(from) {
+                // Of those who reach a threshold at once one opens; the others were counted all the same.
+                let late = from.is_guarded();
+                return (if late { Recorded::Late } else { Recorded::Unchanged }, word);
             }
             if failed {
-                let next = word.probe_failed(settings, now);
-                return (opened(settings, next, now), Some(next));
+                let (retry_at, next) = word.opened(settings, now);
+                return (Recorded::Opened { retry_at }, next);
             }
             let next = word.probe_went_well(settings);
-            if next.state() == State::Closed {
-                self.window.forget(generation);
-                return (Recorded::Closed, Some(next));
+            if next.is_guarded() {
+                return (Recorded::Unchanged, next);
             }
-            (Recorded::Unchanged, Some(next))
+            self.window.forget(next.generation());
+            (Recorded::Closed, next)
         })
     }
 
@@ -279,31 +282,18 @@ impl<W: Window> CircuitBreaker<W> {
     #[cold]
     fn record_in_gate(&self, settings: &Settings, generation: u32, outcome: Outcome, now: Tick) -> Recorded {
         self.transition(|word| {
-            if !is_counting(word, generation) {
-                return (uncounted(word, generation), None);
+            if !word.is_counting(generation) {
+                return (uncounted(word, generation), word);
             }
             if !outcome.is_failure() {
-                let next = word.without_failures();
-                return (Recorded::Unchanged, (next != word).then_some(next));
+                return (Recorded::Unchanged, word.without_failures());
             }
             let next = word.with_failure();
             if next.count() < settings.failures() || next.state() == State::MetricsOnly {
-                return (Recorded::Unchanged, Some(next));
+                return (Recorded::Unchanged, next);
             }
-            let next = Word::trip(settings, now);
-            (opened(settings, next, now), Some(next))
-        })
-    }
-
-    /// Opens, unless another did or the state is not to change by itself.
-    #[cold]
-    fn trip(&self, settings: &Settings, generation: u32, now: Tick) -> Recorded {
-        self.transition(|word| {
-            if word.state() != State::Closed || word.generation() != generation {
-                return (Recorded::Unchanged, None);
-            }
-            let next = Word::trip(settings, now);
-            (opened(settings, next, now), Some(next))
+            let (retry_at, next) = word.opened(settings, now);
+            (Recorded::Opened { retry_at }, next)
         })
     }
 
@@ -313,11 +303,11 @@ impl<W: Window> CircuitBreaker<W> {
     pub fn metrics_only(&self) -> bool {
         let mut fresh = None;
         self.transition(|word| match word.state() {
-            State::MetricsOnly => (false, None),
-            State::Closed => (true, Some(word.metrics_only())),
+            State::MetricsOnly => (false, word),
+            State::Closed => (true, word.metrics_only()),
             _ => {
                 let generation = self.fresh_generation(&mut fresh);
-                (true, Some(Word::closed(generation).metrics_only()))
+                (true, Word::closed(generation).metrics_only())
             }
         })
     }
@@ -329,11 +319,11 @@ impl<W: Window> CircuitBreaker<W> {
     pub fn auto(&self) -> bool {
         let mut fresh = None;
         self.transition(|word| match word.state() {
-            State::Closed | State::Open | State::HalfOpen => (false, None),
-            State::MetricsOnly => (true, Some(word.counted())),
+            State::Closed | State::Open | State::HalfOpen => (false, word),
+            State::MetricsOnly => (true, word.counted()),
             State::ForcedOpen | State::ForcedClosed => {
                 let generation = self.fresh_generation(&mut fresh);
-                (true, Some(Word::closed(generation)))
+                (true, Word::closed(generation))
             }
         })
     }
@@ -352,7 +342,7 @@ impl<W: Window> CircuitBreaker<W> {
     #[must_use]
     pub fn counts(&self, settings: &Settings, now: Tick) -> Counts {
         let word = self.read();
-        if !is_counting(word, word.generation()) {
+        if !word.is_counting(word.generation()) {
             return Counts::default();
         }
         if self.window.in_gate() {
@@ -416,23 +406,11 @@ impl<W> fmt::Debug for CircuitBreaker<W> {
     }
 }
 
-/// Whether results of this generation are counted in this state.
-#[inline]
-fn is_counting(word: Word, generation: u32) -> bool {
-    word.generation() == generation && matches!(word.state(), State::Closed | State::MetricsOnly)
-}
-
 /// What to say to a result that is not counted.
 fn uncounted(word: Word, generation: u32) -> Recorded {
     if word.state() == State::ForcedClosed && word.generation() == generation {
         Recorded::Unchanged
     } else {
         Recorded::Late
-    }
-}
-
-fn opened(settings: &Settings, word: Word, now: Tick) -> Recorded {
-    Recorded::Opened {
-        retry_at: now.after(word.remaining(settings, now)),
     }
 }

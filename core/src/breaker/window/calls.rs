@@ -85,13 +85,10 @@ impl<const W: usize, const S: usize> LastCalls<W, S> {
         // else a late result could take the window back. Model: `breaker::late_call_changes_nothing`.
         let mut current = Cursor(self.cursor.load(Acquire));
         loop {
-            let next = if current.generation() == generation {
-                current.step(Self::BLOCKS)
-            } else if is_current() {
-                current.adopt(generation, Self::BLOCKS)
-            } else {
+            if current.generation() != generation && !is_current() {
                 return None;
-            };
+            }
+            let next = current.step(generation, Self::BLOCKS);
             // ORDERING: AcqRel; Acquire on failure. Release lets who reads a mark of a later block find the cursor as
             // far (`mark`); Acquire lets the look at the gate that follows a failed exchange see the gate as new as
             // the cursor. Models: `breaker::stale_mark_is_dropped`, `breaker::late_call_changes_nothing`.
@@ -149,9 +146,9 @@ impl<const W: usize, const S: usize> LastCalls<W, S> {
     /// Marks a call that begins a block, failed or was slow, and judges the window if it failed or was slow.
     #[cold]
     fn settle(&self, slot: Cursor, entry: Entry, settings: &Settings) -> Noted {
-        self.mark(&self.failed, slot, entry.failed);
-        self.mark(&self.slow, slot, entry.slow);
-        if !(entry.failed || entry.slow) {
+        self.mark(&self.failed, slot, entry.failed());
+        self.mark(&self.slow, slot, entry.slow());
+        if !(entry.failed() || entry.slow()) {
             return Noted::Within;
         }
         // ORDERING: AcqRel. An exchange of the cursor for itself: of two recorders that made their marks at once, the
@@ -207,7 +204,7 @@ impl<const W: usize, const S: usize> Counting for LastCalls<W, S> {
         let Some(slot) = self.take(entry.generation, is_current) else {
             return Noted::Late;
         };
-        if slot.fill() > 1 && !(entry.failed || entry.slow) {
+        if slot.fill() > 1 && !(entry.failed() || entry.slow()) {
             return Noted::Within;
         }
         self.settle(slot, entry, settings)
@@ -217,15 +214,14 @@ impl<const W: usize, const S: usize> Counting for LastCalls<W, S> {
         // ORDERING: Relaxed. Only a value that is left from 2,048 generations ago is of interest, and it is exchanged.
         // Model: `breaker::calls_are_counted_exactly`.
         let mut current = Cursor(self.cursor.load(Relaxed));
-        while current.generation() == generation && current.calls() > 0 {
-            // ORDERING: AcqRel; Relaxed on failure, which only tries again. As in `take`, whose step this is.
-            // Model: `breaker::calls_are_counted_exactly`.
-            match self.cursor.compare_exchange_weak(
-                current.0,
-                current.emptied(Self::BLOCKS).0,
-                AcqRel,
-                Relaxed,
-            ) {
+        while current.generation() == generation && !current.is_empty() {
+            let next = current.emptied(Self::BLOCKS);
+            // ORDERING: AcqRel; Acquire on failure. As in `take`, whose step this is. Model:
+            // `breaker::calls_are_counted_exactly`.
+            match self
+                .cursor
+                .compare_exchange_weak(current.0, next.0, AcqRel, Acquire)
+            {
                 Ok(_) => return,
                 Err(seen) => current = Cursor(seen),
             }
@@ -323,27 +319,27 @@ impl Cursor {
         self.0 & Self::FILL
     }
 
+    const fn is_empty(self) -> bool {
+        self.0 & (Self::BYTE << Self::AGE_SHIFT | Self::FILL) == 0
+    }
+
     const fn calls(self) -> u32 {
         self.age() * Mark::CALLS + self.fill()
     }
 
-    /// One call more.
+    /// One call more of this generation, which takes the window over in a block of its own if it is another's.
     #[inline]
-    const fn step(self, blocks: u32) -> Self {
-        if self.fill() < Mark::CALLS {
+    const fn step(self, generation: u32, blocks: u32) -> Self {
+        let age = if self.generation() != generation {
+            0
+        } else if self.fill() < Mark::CALLS {
             return Self(self.0 + 1);
-        }
-        let age = if self.age() == Self::BYTE {
-            Self::BYTE
-        } else {
+        } else if self.age() < Self::BYTE {
             self.age() + 1
+        } else {
+            Self::BYTE
         };
-        Self::new(self.generation(), self.following(blocks), age, 1)
-    }
-
-    /// The first call of a generation, in a block of its own.
-    const fn adopt(self, generation: u32, blocks: u32) -> Self {
-        Self::new(generation, self.following(blocks), 0, 1)
+        Self::new(generation, self.following(blocks), age, 1)
     }
 
     /// No call of the same generation, before a block of its own.

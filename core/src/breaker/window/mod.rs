@@ -67,17 +67,16 @@ impl Window for AnyWindow {}
 #[expect(unnameable_types, reason = "part of the seal of `Window`")]
 pub struct Entry {
     pub(super) generation: u32,
-    pub(super) failed: bool,
-    pub(super) slow: bool,
+    pub(super) outcome: Outcome,
 }
 
 impl Entry {
-    pub(super) const fn new(generation: u32, outcome: Outcome) -> Self {
-        Self {
-            generation,
-            failed: outcome.is_failure(),
-            slow: outcome.is_slow(),
-        }
+    const fn failed(self) -> bool {
+        self.outcome.is_failure()
+    }
+
+    const fn slow(self) -> bool {
+        self.outcome.is_slow()
     }
 }
 

@@ -218,13 +218,13 @@ impl<const B: usize, const S: usize> Counting for LastTime<B, S> {
             return Noted::Late;
         };
         self.add(&self.calls, slot, settings, 1);
-        if entry.failed {
+        if entry.failed() {
             self.add(&self.failed, slot, settings, 1);
         }
-        if entry.slow {
+        if entry.slow() {
             self.add(&self.slow, slot, settings, 1);
         }
-        if !(entry.failed || entry.slow) {
+        if !(entry.failed() || entry.slow()) {
             return Noted::Within;
         }
         // ORDERING: AcqRel. An exchange of the head for itself: of two recorders that counted in different buckets at
