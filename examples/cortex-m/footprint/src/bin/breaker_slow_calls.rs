@@ -3,7 +3,7 @@
 #![no_main]
 
 use cortex_m_rt::entry;
-use footprint::{hidden, now, output, rest};
+use footprint::{hidden, input, now, output, rest};
 use sweet_async_core::breaker::{CircuitBreaker, LastCalls, Outcome, Rules, Settings};
 
 const SETTINGS: Settings = match Rules::new().check() {
@@ -16,6 +16,7 @@ static BREAKER: CircuitBreaker<LastCalls<4, 4>> = CircuitBreaker::new(LastCalls:
 fn main() -> ! {
     let breaker = hidden(&BREAKER);
     match breaker.try_enter(&SETTINGS, now()) {
+        Ok(permit) if input() == 0 => drop(permit),
         Ok(permit) => output(permit.record(core::hint::black_box(Outcome::Failed), now())),
         Err(refused) => output(refused),
     }

@@ -16,6 +16,7 @@ static BREAKER: CircuitBreaker<LastCalls<4>> = CircuitBreaker::new(LastCalls::ne
 fn main() -> ! {
     let breaker = hidden(&BREAKER);
     match breaker.try_enter(&SETTINGS, now()) {
+        Ok(permit) if input() == 0 => drop(permit),
         Ok(permit) => output(permit.record(core::hint::black_box(Outcome::Failed), now())),
         Err(refused) => output(refused),
     }
