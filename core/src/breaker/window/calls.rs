@@ -29,7 +29,7 @@ use super::{Counts, Entry, Noted, Settings, SnapshotError, zeros};
 ///
 /// `W` words hold the failures. `S`, which is 0 or `W`, words hold the slow calls; with 0 they are not noted and no slow
 /// rate is judged. A success costs one compare-and-swap, a failure two more; a failure or a slow call is what opens. Who
-/// loses an exchange to another recorder pauses for less than a microsecond.
+/// loses an exchange to another recorder pauses for about a microsecond at most.
 ///
 /// The count is exact under any number of recorders, unless one of them stands still within an operation while 255
 /// blocks of 24 calls begin.
