@@ -176,6 +176,13 @@ fn a_shard_continues_from_its_predecessor_and_stops_at_the_end() {
 }
 
 #[test]
+fn an_increment_of_a_shard_counts_one() {
+    let counter = ShardedCounter::<1>::new();
+    counter.claim().expect("it is free").increment();
+    assert_eq!(counter.total(), 1);
+}
+
+#[test]
 fn totals_are_wider_than_a_cell() {
     let counter = ShardedCounter::<2>::new();
     let mut shards = [(); 2].map(|()| counter.claim().expect("there are two"));
