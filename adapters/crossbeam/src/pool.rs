@@ -144,7 +144,7 @@ impl Shared {
             return true;
         }
         self.blocking_load(1);
-        self.blocking.live() != 0
+        self.blocking.live() != 0 || self.blocking.is_hiring()
     }
 
     /// Runs a closure on a thread that may block.
