@@ -17,7 +17,7 @@ pub mod units;
 pub use entry::Entry;
 pub use moment::Moment;
 pub use root::Root;
-pub use runtime::{Refused, Runtime, Sleep};
+pub use runtime::{LocalSpawn, Refused, Runtime, Sleep};
 pub use sweet_async_core::Priority;
 pub use sweet_async_core::lifecycle::{Level, Reason, Snapshot, State};
 pub use task::{Context, ParseTaskIdError, Task, TaskBuilder, TaskError, TaskId};

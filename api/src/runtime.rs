@@ -94,6 +94,20 @@ pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     }
 }
 
+/// An executor whose futures stay on the thread that polls it, and so need not be [`Send`].
+///
+/// An adapter implements it for the type that its users have at hand. Clock, timers, and the scope of tasks without a
+/// parent are those of `R`. An executor that is dropped drops its futures, and their tasks resolve.
+pub trait LocalSpawn<R: Runtime> {
+    /// Starts `future` on this executor. As [`Runtime::spawn`] otherwise.
+    ///
+    /// # Errors
+    /// [`Refused`] hands the future back when this executor takes none.
+    fn spawn_local<F>(&self, future: F) -> Result<R::Spawned, Refused<F>>
+    where
+        F: Future<Output = ()> + 'static;
+}
+
 /// A timer that can be moved, so that one timer serves a task's deadline, backoff and grace in turn.
 pub trait Sleep: Future<Output = ()> {
     /// Moves the timer; a timer that had fired is armed again.

@@ -18,7 +18,8 @@
 //!
 //! Tasks run on the threads of this process that the first task starts: as many as the environment variable
 //! `SMOL_THREADS` says, or as there are processors. [`Pool`] has threads of its own, which end with it. Who has an
-//! [`Executor`](async_executor::Executor) and runs it gives it to [`Smol::on`].
+//! [`Executor`](async_executor::Executor) and runs it gives it to [`Smol::on`]; work that is not [`Send`] runs on a
+//! [`LocalExecutor`](async_executor::LocalExecutor), by `run_local`.
 //!
 //! # What differs from other adapters
 //! - A thread pool is always there: a task is rejected only on a [`Pool`] or an executor that is gone.

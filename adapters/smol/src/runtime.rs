@@ -6,8 +6,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::{Arc, Weak};
 
-use async_executor::Executor;
-use sweet_async_api::{Moment, Refused, Root, Runtime};
+use async_executor::{Executor, LocalExecutor};
+use sweet_async_api::{LocalSpawn, Moment, Refused, Root, Runtime};
 
 use crate::inside::{Inside, Mark, Marking};
 use crate::{clock, pool};
@@ -102,6 +102,16 @@ impl Runtime for Smol {
         F: FnOnce() + Send + 'static,
     {
         blocking::unblock(work).detach();
+        Ok(())
+    }
+}
+
+impl LocalSpawn<Smol> for LocalExecutor<'static> {
+    fn spawn_local<F>(&self, future: F) -> Result<(), Refused<F>>
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        self.spawn(Marking { future }).detach();
         Ok(())
     }
 }

@@ -18,6 +18,22 @@
 //! Tasks run on the Tokio runtime that is current where `run` is called, multi-thread or current-thread alike, or on the
 //! one whose handle [`Tokio::on`] was given. The runtime needs its timer (`enable_time` or `enable_all`).
 //!
+//! Work that is not [`Send`] runs on a [`LocalSet`](tokio::task::LocalSet):
+//!
+//! ```
+//! use std::rc::Rc;
+//! use sweet_async_tokio::prelude::*;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let local = tokio::task::LocalSet::new();
+//! let shared = Rc::new(41);
+//! let task = AsyncTask::to::<u32>().run_local(&local, move || async move { *shared + 1 });
+//! assert_eq!(local.run_until(task).await?, 42);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What differs from other adapters
 //! - Where no runtime is current, `run` does not panic, as `tokio::spawn` does: the task is rejected.
 //! - A blocking closure runs on Tokio's blocking pool. Closing a Tokio runtime waits for closures that are running;

@@ -6,9 +6,9 @@ use core::task::{Context, Poll};
 use std::sync::Arc;
 
 use pin_project_lite::pin_project;
-use sweet_async_api::{Moment, Refused, Root, Runtime};
+use sweet_async_api::{LocalSpawn, Moment, Refused, Root, Runtime};
 use tokio::runtime::Handle;
-use tokio::task::{JoinHandle, try_id};
+use tokio::task::{JoinHandle, LocalSet, try_id};
 
 use crate::clock;
 
@@ -97,6 +97,15 @@ impl Runtime for Tokio {
             }
             Err(_) => Err(Refused(work)),
         }
+    }
+}
+
+impl LocalSpawn<Tokio> for LocalSet {
+    fn spawn_local<F>(&self, future: F) -> Result<JoinHandle<()>, Refused<F>>
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        Ok(Self::spawn_local(self, future))
     }
 }
 

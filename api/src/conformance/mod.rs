@@ -39,6 +39,7 @@ mod cleanup;
 mod deadline;
 mod differences;
 mod errors;
+mod local;
 mod pipeline;
 mod retry;
 mod shutdown;
@@ -52,6 +53,7 @@ use core::future::Future;
 
 use self::stage::Flavour;
 pub use differences::{Difference, TABLE};
+pub use local::local;
 pub use stress::faults;
 
 use crate::Runtime;

@@ -21,7 +21,7 @@ use super::slot::Slot;
 use super::view::TaskRef;
 use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
 use crate::breaker::CircuitBreaker;
-use crate::{Moment, Runtime};
+use crate::{LocalSpawn, Moment, Refused, Runtime};
 
 /// Describes a task: immutable configuration, of which nothing happens before `run`.
 ///
@@ -293,6 +293,68 @@ where
     }
 }
 
+impl<R, T, E, B> TaskBuilder<R, T, E, Single, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    B: Rescue<T, E> + 'static,
+{
+    /// Starts the task on an executor of one thread: what the work captures and holds need not be [`Send`].
+    ///
+    /// The value and the handle may go to other threads as always, and so may requests to stop: a kill that is made
+    /// elsewhere drops the work on its own thread, a hard one resolves the handle before that.
+    pub fn run_local<L, W, Args, M>(self, executor: &L, work: W) -> Task<R, T, E>
+    where
+        L: LocalSpawn<R>,
+        W: AsyncWork<Context<R>, Args> + 'static,
+        W::Output: IntoAsyncResult<T, E, M>,
+        Args: 'static,
+        M: 'static,
+    {
+        let plan = Once::<W, Args, M>::new(work);
+        launch_by(
+            self.runtime,
+            self.config,
+            plan,
+            self.fallback,
+            None,
+            |_, driver, _| executor.spawn_local(driver),
+        )
+    }
+}
+
+impl<R, T, E, C, B> TaskBuilder<R, T, E, Retrying<C>, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    C: Classify<E> + 'static,
+    B: Rescue<T, E> + 'static,
+{
+    /// Starts the task on an executor of one thread; `work`, which need not be [`Send`], is called once for each attempt.
+    pub fn run_local<L, W, Args, M>(self, executor: &L, work: W) -> Task<R, T, E>
+    where
+        L: LocalSpawn<R>,
+        W: RepeatableWork<Context<R>, Args> + 'static,
+        W::Output: IntoAsyncResult<T, E, M>,
+        Args: 'static,
+        M: 'static,
+    {
+        let Retrying { retry, classify } = self.policy;
+        let invalid = retry.check(self.config.timeout).err();
+        let plan = Repeated::<W, Args, M, C>::new(work, retry, classify);
+        launch_by(
+            self.runtime,
+            self.config,
+            plan,
+            self.fallback,
+            invalid,
+            |_, driver, _| executor.spawn_local(driver),
+        )
+    }
+}
+
 /// A builder that lacks nothing but the work. What [`Context::spawn_child`] takes.
 pub trait SpawningTaskBuilder<R: Runtime, W, Args, M>: Sized {
     /// The handle that `run` gives.
@@ -379,6 +441,38 @@ where
     B: Rescue<T, E> + Send + 'static,
     B::Future: Send,
 {
+    launch_by(
+        runtime,
+        config,
+        plan,
+        rescue,
+        invalid,
+        |runtime, driver, record| {
+            runtime.spawn_task(driver, || TaskRef {
+                node: Arc::clone(record) as Node,
+            })
+        },
+    )
+}
+
+/// The same, handed to whatever `spawn` says.
+#[inline]
+fn launch_by<R, T, E, P, B, S>(
+    runtime: R,
+    config: Config,
+    plan: P,
+    rescue: B,
+    invalid: Option<Invalid>,
+    spawn: S,
+) -> Task<R, T, E>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    P: Plan<R, T, E>,
+    B: Rescue<T, E>,
+    S: FnOnce(&R, Driver<R, T, E, P, B>, &Arc<TaskRecord<Slot<T, E>>>) -> Spawned<R, T, E, P, B>,
+{
     let Config {
         name,
         priority,
@@ -425,13 +519,12 @@ where
     }
     let driver = Driver::new(Arc::clone(&record), runtime.clone(), plan, rescue, breaker);
     // A driver that is handed back, or dropped before it was polled, rejects the task and leaves the scope.
-    let spawned = runtime
-        .spawn_task(driver, || TaskRef {
-            node: Arc::clone(&record) as Node,
-        })
-        .ok();
+    let spawned = spawn(&runtime, driver, &record).ok();
     Task::new(record, runtime, spawned, cancel_on_drop)
 }
+
+/// What an executor answers to a driver.
+type Spawned<R, T, E, P, B> = Result<<R as Runtime>::Spawned, Refused<Driver<R, T, E, P, B>>>;
 
 /// A task that was refused at the door.
 #[cold]
