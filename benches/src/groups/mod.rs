@@ -8,6 +8,7 @@ pub mod edge;
 pub mod failures;
 pub mod flights;
 pub mod pipeline;
+pub mod priorities;
 pub mod rate;
 pub mod sim;
 pub mod spawn;
@@ -39,6 +40,7 @@ pub const ALL: &[Group] = &[
     failures::GROUP,
     sim::GROUP,
     threads::GROUP,
+    priorities::GROUP,
 ];
 
 /// Has one thread call `work` so many times.
