@@ -32,7 +32,10 @@ pub mod prelude {
         ReceiverStrategy, StreamingEvent,
     };
     #[doc(no_inline)]
-    pub use crate::task::{All, Any, Cause, FirstError, Jitter, Retry, TaskError, Verdict};
+    pub use crate::task::{
+        All, Any, AsyncResult as _, Cause, FirstError, Jitter, Joiner as _, Retry, SpawningTask as _,
+        TaskError, Verdict,
+    };
     #[doc(no_inline)]
     pub use crate::units::DurationUnits as _;
     #[doc(no_inline)]

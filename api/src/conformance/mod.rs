@@ -36,6 +36,7 @@ mod breaker;
 mod callbacks;
 mod cancel;
 mod cleanup;
+mod combine;
 mod deadline;
 mod differences;
 mod errors;
@@ -226,6 +227,15 @@ macro_rules! conformance {
                 inside a_chain_that_is_cancelled_in_its_middle_does_not_go_on
                 inside a_chain_may_be_100_000_links_long
                 outside no_child_outlives_its_scope_and_everything_comes_back
+            }
+            combine {
+                inside results_that_are_on_their_way_obey_the_laws_of_results
+                inside what_map_gives_is_the_same_task
+                inside every_error_of_the_work_is_mapped_wherever_it_is
+                inside cancelling_a_link_cancels_what_it_waits_for
+                inside a_link_recovers_from_what_is_no_timeout
+                inside a_result_can_be_looked_at_and_taken_without_waiting
+                inside one_function_serves_every_handle
             }
             blocking {
                 inside it_sees_checkpoints_and_is_fenced_when_killed_hard

@@ -22,7 +22,7 @@ use crate::emit::event::{EmitError, LastEvent, Ledger, Stats, StreamingEvent};
 use crate::emit::receiver::{Desk, Harvest, Observer, ReceiverAnswer, ReceiverStrategy, Shard, work};
 use crate::emit::sender::{Pumped, pump};
 use crate::emit::source::{Decode, EventSource, Feed, Source, SourceError};
-use crate::task::{Task, TaskBuilder, TaskError, TaskRecord};
+use crate::task::{SpawningTask, Task, TaskBuilder, TaskError, TaskRecord, TaskRef};
 use crate::{Context, Level, Priority, Runtime};
 
 /// Describes a pipeline of events of type `T`: first how it behaves, what it collects into (`M` makes that) and with which
@@ -412,6 +412,25 @@ impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static, S: Send + 'static>
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.task).poll(cx)
+    }
+}
+
+impl<R: Runtime, C: Send + 'static, E: Send + Sync + 'static, S: Send + 'static>
+    SpawningTask<LastEvent<C, E, S>, EmitError<E>> for Emission<R, C, E, S>
+{
+    type Runtime = R;
+
+    fn runtime(&self) -> &R {
+        self.task.runtime()
+    }
+
+    fn cancel_on_drop(mut self, level: Option<Level>) -> Self {
+        self.task = self.task.cancel_on_drop(level);
+        self
+    }
+
+    fn task_ref(&self) -> TaskRef {
+        self.task.task_ref()
     }
 }
 

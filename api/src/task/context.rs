@@ -12,6 +12,7 @@ use core::time::Duration;
 use sweet_async_core::lifecycle::{Level, ShieldError};
 
 use super::builder::{SpawningTaskBuilder, TaskBuilder};
+use super::combine::SpawningTask;
 use super::error::{Cancellation, TaskError};
 use super::handle::Task;
 use super::header::{Header, Node};
@@ -183,14 +184,9 @@ impl<R: Runtime> Context<R> {
     ///
     /// # Cancel safety
     /// Dropping the future detaches the tasks; those that are children are still owned by their parent.
-    pub async fn join_children<T, E, J>(
-        &self,
-        joiner: J,
-        tasks: impl IntoIterator<Item = Task<R, T, E>>,
-    ) -> J::Output
+    pub async fn join_children<A, T, E, J>(&self, joiner: J, tasks: impl IntoIterator<Item = A>) -> J::Output
     where
-        T: Send + 'static,
-        E: Send + Sync + 'static,
+        A: SpawningTask<T, E>,
         J: Joiner<T, E>,
     {
         joiner.join(tasks).await

@@ -188,6 +188,25 @@ impl<E> TaskError<E> {
         self.inner.attempt
     }
 
+    /// The same error, with `f` called on each error of the work's own that it holds.
+    ///
+    /// When both work and fallback failed, `f` is called for both. The first error is then shared with the fallback; if
+    /// that has given it to somebody who still has it, it stays with them, and only the fallback's own is mapped.
+    #[must_use]
+    pub fn map<G>(self, mut f: impl FnMut(E) -> G) -> TaskError<G> {
+        self.map_by(&mut f)
+    }
+
+    fn map_by<G>(self, f: &mut dyn FnMut(E) -> G) -> TaskError<G> {
+        let Inner {
+            cause,
+            task,
+            name,
+            attempt,
+        } = *self.inner;
+        TaskError::new(cause.map_by(f), task, name, attempt)
+    }
+
     /// The work's own error, if that is the cause.
     #[must_use]
     pub fn failure(&self) -> Option<&E> {
@@ -219,6 +238,30 @@ impl<E> TaskError<E> {
     #[must_use]
     pub fn is_rejected(&self) -> bool {
         matches!(self.inner.cause, Cause::Rejected(_))
+    }
+}
+
+impl<E> Cause<E> {
+    fn map_by<G>(self, f: &mut dyn FnMut(E) -> G) -> Cause<G> {
+        match self {
+            Self::Failed(error) => Cause::Failed(f(error)),
+            Self::Panicked(panic) => Cause::Panicked(panic),
+            Self::TimedOut(timed_out) => Cause::TimedOut(timed_out),
+            Self::Cancelled { cancellation, error } => Cause::Cancelled {
+                cancellation,
+                error: error.map(f),
+            },
+            Self::CircuitOpen(open) => Cause::CircuitOpen(open),
+            Self::Rejected(rejection) => Cause::Rejected(rejection),
+            Self::FallbackFailed { primary, fallback } => match Arc::try_unwrap(primary) {
+                Ok(primary) => Cause::FallbackFailed {
+                    primary: Arc::new(primary.map_by(f)),
+                    fallback: fallback.map_by(f),
+                },
+                Err(_) => fallback.map_by(f).into_cause(),
+            },
+            Self::Taken => Cause::Taken,
+        }
     }
 }
 

@@ -5,15 +5,13 @@ use core::fmt;
 use core::future::Future;
 use core::ops::Deref;
 use core::pin::Pin;
-use core::task::{self, Poll};
+use core::task::{self, Poll, Waker};
 
 use sweet_async_core::lifecycle::{Level, Reason, State};
 
-use super::builder::launch_linked;
-use super::context::{Context, Stopped};
+use super::combine::{AsyncResult, Mapped, OnError, OnValue, SpawningTask};
 use super::error::{Cause, TaskError};
 use super::header::{Node, TaskRecord};
-use super::plan::{Fault, Linked};
 use super::slot::{Found, Slot};
 use super::view::TaskRef;
 use super::work::IntoAsyncResult;
@@ -35,8 +33,11 @@ pub struct Task<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> {
     runtime: R,
     // Dropped after the result was taken: see `Runtime::Spawned`.
     _spawned: Option<R::Spawned>,
+    // The result was taken out of the slot.
     taken: bool,
     cancel_on_drop: Option<Level>,
+    // A result that was looked at.
+    kept: Option<Box<Result<T, TaskError<E>>>>,
 }
 
 impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Task<R, T, E> {
@@ -53,6 +54,7 @@ impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Task<R, T, E> {
             _spawned: spawned,
             taken: false,
             cancel_on_drop,
+            kept: None,
         }
     }
 
@@ -67,37 +69,68 @@ impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Task<R, T, E> {
     }
 
     /// Lets the task run on by itself, also if the builder asked for `cancel_on_drop`.
-    pub fn detach(mut self) {
-        self.cancel_on_drop = None;
+    pub fn detach(self) {
+        SpawningTask::detach(self);
     }
 
     /// Asks the task to stop at `level` and waits for its end.
     ///
     /// # Cancel safety
-    /// The request stands when the future is dropped; the task is detached.
-    pub async fn stop(mut self, level: Level) -> CancellationResult<T, E> {
-        // A task that has ended says how in its result.
-        let _ = self.cancel(level);
-        let result = (&mut self).await;
-        match result {
-            Ok(value) => CancellationResult::Completed(value),
-            Err(error) => match error.cause() {
-                Cause::Cancelled { cancellation, .. } => {
-                    let level = cancellation.level;
-                    CancellationResult::Cancelled { level, error }
-                }
-                Cause::TimedOut(_) => CancellationResult::TimedOut(error),
-                _ => CancellationResult::Failed(error),
-            },
+    /// The request stands when the future is dropped, and so does the rule for a dropped handle.
+    pub async fn stop(self, level: Level) -> CancellationResult<T, E> {
+        SpawningTask::stop(self, level).await
+    }
+
+    /// The result, if it is there: looks without waiting, and leaves it to whoever awaits the handle.
+    ///
+    /// `None` until the handle would resolve, and after it has given its result. The first look that finds one costs an
+    /// allocation, which keeps the result beside the handle.
+    pub fn peek(&mut self) -> Option<Result<&T, &TaskError<E>>> {
+        if self.kept.is_none() {
+            self.kept = Some(Box::new(self.try_take()?));
         }
+        self.kept.as_deref().map(Result::as_ref)
+    }
+
+    /// The value, if it is there: [`peek`](Self::peek) for those whom an error is as good as nothing yet.
+    pub fn value(&mut self) -> Option<&T> {
+        self.peek()?.ok()
+    }
+
+    /// Takes the result if it is there, without waiting: what awaiting the handle would have given.
+    ///
+    /// `None` until the handle would resolve, and after it has given its result.
+    pub fn try_take(&mut self) -> Option<Result<T, TaskError<E>>> {
+        if self.taken {
+            return self.kept.take().map(|kept| *kept);
+        }
+        let result = self.found(None)?;
+        self.taken = true;
+        Some(result)
+    }
+
+    /// The same task, whose value is what `f` makes of it; see [`AsyncResult::map`].
+    pub fn map<U, F>(self, f: F) -> Mapped<Self, OnValue<F>>
+    where
+        F: FnOnce(T) -> U,
+    {
+        AsyncResult::map(self, f)
+    }
+
+    /// The same task, whose own error is what `f` makes of it; see [`AsyncResult::map_err`].
+    pub fn map_err<G, F>(self, f: F) -> Mapped<Self, OnError<F>>
+    where
+        F: FnMut(E) -> G,
+    {
+        AsyncResult::map_err(self, f)
     }
 
     /// Starts a task that runs `next` with this one's value, and skips it with this one's error.
     ///
     /// The link is a task of its own, beside this one under the same parent. It goes by this one's name, priority and
     /// grace period and inherits its deadline. Cancelling it cancels this one too. Where nothing else says what `next`
-    /// yields, name it: `let count: Task<u32, _> = first.chain(..)`.
-    pub fn chain<U, F, O, M>(mut self, next: F) -> Task<R, U, E>
+    /// yields, name it: `let count: Task<u32, _> = first.and_then(..)`.
+    pub fn and_then<U, F, O, M>(self, next: F) -> Task<R, U, E>
     where
         U: Send + 'static,
         F: FnOnce(T) -> O + Send + 'static,
@@ -105,28 +138,68 @@ impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Task<R, T, E> {
         O::Future: Send,
         M: 'static,
     {
-        self.cancel_on_drop = Some(Level::Kill);
-        let (runtime, header) = (self.runtime.clone(), self.node());
-        let link = move |cx: Context<R>| async move {
-            let mut first = self;
-            let result = match cx.until_cancelled(&mut first).await {
-                Ok(result) => result,
-                Err(Stopped { cancellation }) => {
-                    // One that has ended gives its result all the same.
-                    let _ = first.cancel_because(cancellation.level, cancellation.reason, Some(cx.id()));
-                    (&mut first).await
-                }
-            };
-            let value = result.map_err(Fault::Task)?;
-            if let Err(Stopped { cancellation }) = cx.checkpoint() {
-                return Err(Fault::Cause(Cause::Cancelled {
-                    cancellation,
-                    error: None,
-                }));
-            }
-            next(value).into_async_result().await.map_err(Fault::Error)
+        AsyncResult::and_then(self, next)
+    }
+
+    /// [`and_then`](Self::and_then), by the name that a row of tasks goes by.
+    pub fn chain<U, F, O, M>(self, next: F) -> Task<R, U, E>
+    where
+        U: Send + 'static,
+        F: FnOnce(T) -> O + Send + 'static,
+        O: IntoAsyncResult<U, E, M>,
+        O::Future: Send,
+        M: 'static,
+    {
+        AsyncResult::and_then(self, next)
+    }
+
+    /// Starts a task that runs `next` with this one's error, and skips it with this one's value; see
+    /// [`AsyncResult::or_else`] for what becomes of a timeout.
+    pub fn or_else<G, F, O, M>(self, next: F) -> Task<R, T, G>
+    where
+        G: Send + Sync + 'static,
+        F: FnOnce(TaskError<E>) -> O + Send + 'static,
+        O: IntoAsyncResult<T, G, M>,
+        O::Future: Send,
+        M: 'static,
+    {
+        AsyncResult::or_else(self, next)
+    }
+
+    /// What the slot holds, or the end of a task that needs no slot any more; `None` leaves `waker`, if there is one.
+    #[inline]
+    fn found(&mut self, waker: Option<&Waker>) -> Option<Result<T, TaskError<E>>> {
+        let ended = self.record.header().lifecycle.state().is_terminal();
+        let alone = if ended {
+            Arc::get_mut(&mut self.record)
+        } else {
+            None
         };
-        launch_linked(runtime, &header, Linked::new(link))
+        let found = match (alone, waker) {
+            // The driver has delivered and is gone, and nobody refers to the task besides.
+            (Some(record), _) => record.slot.take_alone(),
+            (None, Some(waker)) => self.record.slot.take(waker),
+            (None, None) => self.record.slot.try_take(),
+        };
+        match found {
+            Found::Result(result) => Some(result),
+            Found::Taken => Some(Err(self.record.header().error(Cause::Taken))),
+            // The waker is in the slot, then the word is read; a canceller writes the word, then wakes the slot.
+            Found::Nothing => {
+                let error = self.cut_off()?;
+                self.record.slot.detach();
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// A handle that has given its result, or holds one that was looked at.
+    #[cold]
+    fn given(&mut self) -> Result<T, TaskError<E>> {
+        match self.kept.take() {
+            Some(kept) => *kept,
+            None => Err(self.record.header().error(Cause::Taken)),
+        }
     }
 
     /// The end of a task that is over although its driver may still have to notice.
@@ -165,39 +238,54 @@ pub enum CancellationResult<T, E> {
     Failed(TaskError<E>),
 }
 
+impl<T, E> CancellationResult<T, E> {
+    pub(super) fn of(result: Result<T, TaskError<E>>) -> Self {
+        match result {
+            Ok(value) => Self::Completed(value),
+            Err(error) => match error.cause() {
+                Cause::Cancelled { cancellation, .. } => {
+                    let level = cancellation.level;
+                    Self::Cancelled { level, error }
+                }
+                Cause::TimedOut(_) => Self::TimedOut(error),
+                _ => Self::Failed(error),
+            },
+        }
+    }
+}
+
 impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Future for Task<R, T, E> {
     type Output = Result<T, TaskError<E>>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         if self.taken {
-            return Poll::Ready(Err(self.record.header().error(Cause::Taken)));
+            return Poll::Ready(self.given());
         }
-        let ended = self.record.header().lifecycle.state().is_terminal();
-        let alone = if ended {
-            Arc::get_mut(&mut self.record)
-        } else {
-            None
-        };
-        let found = match alone {
-            // The driver has delivered and is gone, and nobody refers to the task besides.
-            Some(record) => record.slot.take_alone(),
-            None => self.record.slot.take(cx.waker()),
-        };
-        let result = match found {
-            Found::Result(result) => result,
-            Found::Taken => Err(self.record.header().error(Cause::Taken)),
-            // The waker is in the slot, then the word is read; a canceller writes the word, then wakes the slot.
-            Found::Nothing => match self.cut_off() {
-                Some(error) => {
-                    self.record.slot.detach();
-                    Err(error)
-                }
-                None => return Poll::Pending,
-            },
-        };
-        self.taken = true;
-        Poll::Ready(result)
+        match self.found(Some(cx.waker())) {
+            Some(result) => {
+                self.taken = true;
+                Poll::Ready(result)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> SpawningTask<T, E> for Task<R, T, E> {
+    type Runtime = R;
+
+    fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    fn cancel_on_drop(mut self, level: Option<Level>) -> Self {
+        self.cancel_on_drop = level;
+        self
+    }
+
+    fn task_ref(&self) -> TaskRef {
+        Self::task_ref(self)
     }
 }
 

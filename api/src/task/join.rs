@@ -6,21 +6,18 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use sweet_async_core::lifecycle::{Level, Reason};
 
 use super::TaskId;
+use super::combine::SpawningTask;
 use super::error::TaskError;
-use super::handle::Task;
-use crate::Runtime;
 
-/// A rule for waiting for several tasks. Results come in the order in which the tasks were listed.
+/// A rule for waiting for several tasks, whatever kind of handle they have. Results come in the order in which the tasks were listed.
 pub trait Joiner<T, E> {
     /// What the rule answers.
     type Output;
 
     /// Waits for `tasks`.
-    fn join<R>(self, tasks: impl IntoIterator<Item = Task<R, T, E>>) -> impl Future<Output = Self::Output>
+    fn join<A>(self, tasks: impl IntoIterator<Item = A>) -> impl Future<Output = Self::Output>
     where
-        R: Runtime,
-        T: Send + 'static,
-        E: Send + Sync + 'static;
+        A: SpawningTask<T, E>;
 }
 
 /// Waits for all, whatever becomes of them. With a [`retry`](super::TaskBuilder::retry) on each task this is
@@ -42,11 +39,9 @@ pub struct Any;
 impl<T, E> Joiner<T, E> for All {
     type Output = Vec<(TaskId, Result<T, TaskError<E>>)>;
 
-    async fn join<R>(self, tasks: impl IntoIterator<Item = Task<R, T, E>>) -> Self::Output
+    async fn join<A>(self, tasks: impl IntoIterator<Item = A>) -> Self::Output
     where
-        R: Runtime,
-        T: Send + 'static,
-        E: Send + Sync + 'static,
+        A: SpawningTask<T, E>,
     {
         // They run already, so awaiting one after the other takes as long as the slowest.
         let tasks: Vec<_> = tasks.into_iter().collect();
@@ -61,11 +56,9 @@ impl<T, E> Joiner<T, E> for All {
 impl<T, E> Joiner<T, E> for FirstError {
     type Output = Result<Vec<(TaskId, T)>, TaskError<E>>;
 
-    async fn join<R>(self, tasks: impl IntoIterator<Item = Task<R, T, E>>) -> Self::Output
+    async fn join<A>(self, tasks: impl IntoIterator<Item = A>) -> Self::Output
     where
-        R: Runtime,
-        T: Send + 'static,
-        E: Send + Sync + 'static,
+        A: SpawningTask<T, E>,
     {
         let mut first = None;
         let ended = until(tasks, |_, result| match result {
@@ -83,11 +76,9 @@ impl<T, E> Joiner<T, E> for FirstError {
 impl<T, E> Joiner<T, E> for Any {
     type Output = Result<(TaskId, T), Vec<TaskError<E>>>;
 
-    async fn join<R>(self, tasks: impl IntoIterator<Item = Task<R, T, E>>) -> Self::Output
+    async fn join<A>(self, tasks: impl IntoIterator<Item = A>) -> Self::Output
     where
-        R: Runtime,
-        T: Send + 'static,
-        E: Send + Sync + 'static,
+        A: SpawningTask<T, E>,
     {
         let mut first = None;
         let errors = until(tasks, |id, result| match result {
@@ -106,14 +97,12 @@ impl<T, E> Joiner<T, E> for Any {
 }
 
 /// Waits for all; the first time `judge` gives a reason, the rest are killed. Answers with what `judge` kept, in order.
-async fn until<R, T, E, K>(
-    tasks: impl IntoIterator<Item = Task<R, T, E>>,
+async fn until<A, T, E, K>(
+    tasks: impl IntoIterator<Item = A>,
     mut judge: impl FnMut(TaskId, Result<T, TaskError<E>>) -> Result<K, Reason>,
 ) -> Vec<(TaskId, K)>
 where
-    R: Runtime,
-    T: Send + 'static,
-    E: Send + Sync + 'static,
+    A: SpawningTask<T, E>,
 {
     let mut references = Vec::new();
     let mut pending: FuturesUnordered<_> = tasks

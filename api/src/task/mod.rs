@@ -24,6 +24,7 @@
 
 mod builder;
 mod callbacks;
+mod combine;
 mod context;
 mod driver;
 mod error;
@@ -39,6 +40,7 @@ mod view;
 mod work;
 
 pub use builder::{Retrying, Single, SpawningTaskBuilder, TaskBuilder};
+pub use combine::{AsyncResult, Mapped, Mapping, OnError, OnValue, SpawningTask, TaskResult};
 pub use context::{Context, Stopped};
 pub use error::{Cancellation, Cause, CircuitOpen, Invalid, Limit, Panic, Rejection, TaskError, TimedOut};
 pub use handle::{CancellationResult, Task};

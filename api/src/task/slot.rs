@@ -74,6 +74,17 @@ impl<T, E> Slot<T, E> {
         before.found()
     }
 
+    /// Takes the result if it is there.
+    pub(crate) fn try_take(&self) -> Found<T, E> {
+        let mut content = self.enter();
+        let before = match &*content {
+            Content::Result(_) | Content::Taken => mem::replace(&mut *content, Content::Taken),
+            Content::Empty | Content::Awaited(_) | Content::Detached => return Found::Nothing,
+        };
+        drop(content);
+        before.found()
+    }
+
     /// Takes the result if it is there; for a handle that nobody shares the slot with any more.
     #[inline]
     pub(crate) fn take_alone(&mut self) -> Found<T, E> {

@@ -4,12 +4,14 @@
 //! of them. They are implemented once, here, so every adapter has them.
 
 use core::future::Future;
+use core::ops::Deref;
 use core::time::Duration;
 
 use sweet_async_core::Priority;
 use sweet_async_core::lifecycle::{Level, State};
 
 use super::builder::TaskBuilder;
+use super::combine::Mapped;
 use super::context::Context;
 use super::error::{Cancellation, TaskError};
 use super::handle::Task;
@@ -246,6 +248,7 @@ macro_rules! by_record {
 
 by_record!([] TaskRef);
 by_record!([R: Runtime] Context<R>);
+by_record!([A: Deref<Target = TaskRecord>, M] Mapped<A, M>);
 by_record!([R: Runtime, T: Send + 'static, E: Send + Sync + 'static] Task<R, T, E>);
 by_record!([R: Runtime, C: Send + 'static, E: Send + Sync + 'static, S: Send + 'static] Emission<R, C, E, S>);
 
