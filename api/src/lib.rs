@@ -33,8 +33,8 @@ pub mod prelude {
     };
     #[doc(no_inline)]
     pub use crate::task::{
-        All, Any, AsyncResult as _, Cause, FirstError, Jitter, Joiner as _, Retry, SpawningTask as _,
-        TaskError, Verdict,
+        All, Any, AsyncResult as _, Cause, FirstError, Jitter, Joiner as _, Quorum, Restart, Retry,
+        SpawningTask as _, Supervisor, TaskError, Verdict, Within,
     };
     #[doc(no_inline)]
     pub use crate::units::DurationUnits as _;

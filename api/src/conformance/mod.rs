@@ -40,6 +40,7 @@ mod combine;
 mod deadline;
 mod differences;
 mod errors;
+mod join;
 mod local;
 mod pipeline;
 mod retry;
@@ -236,6 +237,15 @@ macro_rules! conformance {
                 inside a_link_recovers_from_what_is_no_timeout
                 inside a_result_can_be_looked_at_and_taken_without_waiting
                 inside one_function_serves_every_handle
+            }
+            join {
+                inside so_many_values_are_enough
+                inside a_panic_is_a_failure_to_each_joiner
+                inside when_time_is_up_there_is_what_there_is
+                inside results_come_as_tasks_end_and_tasks_come_from_elsewhere
+                inside who_fails_starts_again_and_takes_along_whom_the_rule_says
+                inside a_child_that_always_fails_is_given_up_and_does_not_spin
+                inside who_was_cancelled_is_not_started_again
             }
             blocking {
                 inside it_sees_checkpoints_and_is_fenced_when_killed_hard

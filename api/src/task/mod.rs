@@ -46,7 +46,10 @@ pub use error::{Cancellation, Cause, CircuitOpen, Invalid, Limit, Panic, Rejecti
 pub use handle::{CancellationResult, Task};
 pub use header::{Awaited, TaskRecord};
 pub use id::{IdsExhausted, ParseTaskIdError, TaskId};
-pub use join::{All, Any, FirstError, Joiner};
+pub use join::{
+    All, Any, Escalation, FirstError, GaveUp, JoinSender, JoinStream, Joiner, NoQuorum, Partial, Quorum,
+    Restart, Supervisor, Within, join_stream,
+};
 pub use plan::{Begun, BlockingResult, Fallback, NoFallback, Rescue};
 pub use retry::{Always, Classify, Jitter, Retry, Verdict};
 pub use traits::{
