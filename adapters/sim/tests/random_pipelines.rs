@@ -60,15 +60,8 @@ impl Seen {
 }
 
 /// Starts a pipeline of random shape with so many items.
-fn start(sim: &Sim, items: u64, seen: &Shared) -> Emission<u64, u64> {
+fn start(sim: &Sim, items: u64, overflow: Overflow, seen: &Shared) -> Emission<u64, u64> {
     let below = |end: u32| sim.random() % end;
-    let overflow = match below(5) {
-        0 => Overflow::Block,
-        1 => Overflow::Reject,
-        2 => Overflow::DropNewest,
-        3 => Overflow::DropOldest,
-        _ => Overflow::KeepLatest,
-    };
     let (chunk, capacity) = (1 + below(40), usize::try_from(1 + below(4)).unwrap());
     let workers = ReceiverStrategy::parallel(usize::try_from(1 + below(3)).unwrap());
     let bad = u64::from(2 + below(10));
@@ -115,7 +108,14 @@ fn one_pipeline(sim: &Sim, ends: &Mutex<[u32; 3]>) -> Result<(), Unfinished> {
     sim.run(async {
         let items = u64::from(sim.random() % 1_000);
         let seen = Shared::default();
-        let running = start(sim, items, &seen);
+        let overflow = match sim.random() % 5 {
+            0 => Overflow::Block,
+            1 => Overflow::Reject,
+            2 => Overflow::DropNewest,
+            3 => Overflow::DropOldest,
+            _ => Overflow::KeepLatest,
+        };
+        let running = start(sim, items, overflow, &seen);
         let live = running.live_stats();
         let level = match sim.random() % 4 {
             0 => Some(Level::Graceful),
@@ -144,6 +144,8 @@ fn one_pipeline(sim: &Sim, ends: &Mutex<[u32; 3]>) -> Result<(), Unfinished> {
                 assert_eq!((stats.out, stats.failed, stats.out + stats.failed), told);
                 assert!(balanced(stats) && stats.in_flight == 0);
                 assert!(last.is_partial() || stats.taken_in == items);
+                // Only what an overflow displaces is lost.
+                assert!(stats.dropped == 0 || overflow != Overflow::Block, "{stats:?}");
                 *(if last.is_partial() { partial } else { whole }) += 1;
             }
             Err(error) => {

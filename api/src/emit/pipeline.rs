@@ -11,6 +11,7 @@ use core::pin::Pin;
 use core::task::{self, Poll};
 use core::time::Duration;
 
+use futures_util::future::join as join_both;
 use sweet_async_core::vector_clock::AtomicVectorClock;
 
 use crate::breaker::CircuitBreaker;
@@ -19,7 +20,7 @@ use crate::emit::clock::{Dating, NodeClock, Undated};
 use crate::emit::collector::Collector;
 use crate::emit::edge::{EventReceiver, Overflow, edge};
 use crate::emit::event::{EmitError, LastEvent, Ledger, Stats, StreamingEvent};
-use crate::emit::receiver::{Desk, Harvest, Observer, ReceiverAnswer, ReceiverStrategy, Shard, work};
+use crate::emit::receiver::{Desk, Harvest, Observer, ReceiverAnswer, ReceiverStrategy, Shard, Stage, work};
 use crate::emit::sender::{Pumped, pump};
 use crate::emit::source::{Decode, EventSource, Feed, Source, SourceError};
 use crate::task::{SpawningTask, Task, TaskBuilder, TaskError, TaskRecord, TaskRef};
@@ -518,73 +519,61 @@ where
         breaker,
         ..
     } = plan;
-    let mut last = LastEvent {
-        collected: whole,
-        stats: Stats::default(),
-        errors: Vec::new(),
-        partial: true,
-        stamp: K::Stamp::default(),
-    };
     let Some((feed, decoder)) = open(&cx, source).await? else {
-        return conclude(last, &clock, &ledger, observer.as_ref());
+        let nothing = merge::<C, E, K>(Harvest::new(whole), Vec::new());
+        return conclude(nothing, &clock, &ledger, observer.as_ref());
     };
     let (sender, receiver) = edge(capacity, overflow);
     let leftovers = Leftovers {
         receiver: receiver.clone(),
         ledger: &ledger,
     };
+    let desk = || Desk {
+        receiver: receiver.clone(),
+        ledger: Arc::clone(&ledger),
+        observer: observer.clone(),
+        keep,
+        strict,
+        breaker: breaker.clone(),
+        cx: cx.clone(),
+        stage: Stage::Before,
+    };
     let mut workers = Vec::with_capacity(shards.len());
     for shard in shards {
-        let desk = Desk {
-            receiver: receiver.clone(),
-            ledger: Arc::clone(&ledger),
-            observer: observer.clone(),
-            keep,
-            strict,
-            breaker: breaker.clone(),
-            runtime: cx.runtime().clone(),
-            done: false,
-        };
-        let (decoder, on_item) = (decoder.clone(), on_item.clone());
+        let (desk, decoder, on_item) = (desk(), decoder.clone(), on_item.clone());
         workers.push(
             cx.child()
                 .name("receiver")
                 .run(move || work::<_, _, _, _, _, K>(desk, decoder, on_item, shard)),
         );
     }
-    drop(receiver);
     let pumping = {
         let (ledger, clock) = (Arc::clone(&ledger), clock.clone());
         cx.child()
             .name("sender")
             .run(move |cx: Context<R>| pump(cx, feed, sender, ledger, clock))
     };
-
-    let pumped = join(&cx, pumping).await;
-    if matches!(pumped, Ok(None | Some(Pumped::Partial)))
-        && cx.is_cancelled()
-        && let Some(observer) = &observer
-    {
-        observer(&StreamingEvent::Cancelled(ledger.read()));
-    }
-    let mut harvests = Vec::with_capacity(workers.len());
-    for worker in workers {
-        harvests.push(join(&cx, worker).await);
-    }
+    let pumping = async {
+        let pumped = join(&cx, pumping).await;
+        if matches!(pumped, Ok(None | Some(Pumped::Partial)))
+            && cx.is_cancelled()
+            && let Some(observer) = &observer
+        {
+            observer(&StreamingEvent::Cancelled(ledger.read()));
+        }
+        pumped
+    };
+    let harvesting = async {
+        let harvests = gather(&cx, workers).await?;
+        // The part of those who were told to stop before they began.
+        let rest = work::<_, _, _, _, _, K>(desk(), decoder, on_item, whole).await;
+        Ok((rest.completed()?, harvests))
+    };
+    let (pumped, harvested) = join_both(pumping, harvesting).await;
     drop(leftovers);
 
-    for harvest in harvests {
-        let Some(Harvest { shard, errors, stop }) = harvest.map_err(EmitError::Receiver)? else {
-            continue;
-        };
-        if let Some(stop) = stop {
-            return Err(stop);
-        }
-        let (collection, stamp) = shard.into_parts();
-        last.collected.merge(collection);
-        K::merge(&mut last.stamp, &stamp);
-        last.errors.extend(errors);
-    }
+    let (rest, harvests) = harvested?;
+    let mut last = merge::<C, E, K>(rest, harvests);
     last.errors.truncate(keep);
     last.partial = match pumped.map_err(EmitError::Sender)? {
         Some(Pumped::Whole) => false,
@@ -594,6 +583,43 @@ where
         Some(Pumped::Failed(error)) => return Err(EmitError::Sender(error)),
     };
     conclude(last, &clock, &ledger, observer.as_ref())
+}
+
+/// What the workers hand in who began. The first error ends the pipeline, once all have ended.
+async fn gather<R: Runtime, C: Send + 'static, S: Send + 'static, E: Send + Sync + 'static>(
+    cx: &Context<R>,
+    workers: Vec<Task<R, Harvest<C, S, E>, Infallible>>,
+) -> Result<Vec<Harvest<C, S, E>>, EmitError<E>> {
+    let mut ended = Vec::with_capacity(workers.len());
+    for worker in workers {
+        ended.push(match join(cx, worker).await {
+            Ok(harvest) => harvest.map(Harvest::completed).transpose(),
+            Err(error) => Err(EmitError::Receiver(error)),
+        });
+    }
+    ended.into_iter().filter_map(Result::transpose).collect()
+}
+
+/// All shards as one.
+fn merge<C: Collector, E, K: Dating>(
+    first: Harvest<C, K::Stamp, E>,
+    others: Vec<Harvest<C, K::Stamp, E>>,
+) -> LastEvent<C, E, K::Stamp> {
+    let (collected, stamp) = first.shard.into_parts();
+    let mut last = LastEvent {
+        collected,
+        stats: Stats::default(),
+        errors: first.errors,
+        partial: true,
+        stamp,
+    };
+    for Harvest { shard, errors, .. } in others {
+        let (collection, stamp) = shard.into_parts();
+        last.collected.merge(collection);
+        K::merge(&mut last.stamp, &stamp);
+        last.errors.extend(errors);
+    }
+    last
 }
 
 /// Dates the final event and tells it.

@@ -8,7 +8,6 @@ use std::thread;
 
 use sweet_async_core::vector_clock::VectorClock;
 
-use crate::Runtime;
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::emit::chunk::Dated;
 use crate::emit::clock::Dating;
@@ -17,6 +16,7 @@ use crate::emit::event::{EmitError, ItemError, Ledger, StreamingEvent};
 use crate::emit::source::{Decode, Trouble};
 use crate::emit::yielding::{ROWS_BETWEEN_YIELDS, yield_now};
 use crate::emit::{Chunk, Collector};
+use crate::{Context, Runtime};
 
 /// How many receivers work, and so in which order items are seen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,7 +93,7 @@ pub struct Shard<C, S = ()> {
 }
 
 impl<C, S: Default> Shard<C, S> {
-    pub(crate) fn new(collection: C) -> Self {
+    fn new(collection: C) -> Self {
         Self {
             collection,
             stamp: S::default(),
@@ -155,11 +155,28 @@ pub(crate) struct Harvest<C, S, E> {
     pub(crate) stop: Option<EmitError<E>>,
 }
 
+impl<C, S: Default, E> Harvest<C, S, E> {
+    pub(crate) fn new(collection: C) -> Self {
+        Self {
+            shard: Shard::new(collection),
+            errors: Vec::new(),
+            stop: None,
+        }
+    }
+}
+
+impl<C, S, E> Harvest<C, S, E> {
+    /// An error if it stopped early.
+    pub(crate) fn completed(mut self) -> Result<Self, EmitError<E>> {
+        self.stop.take().map_or(Ok(self), Err)
+    }
+}
+
 /// Who is told of events; called by several workers at once.
 pub(crate) type Observer<E> = Arc<dyn Fn(&StreamingEvent<'_, E>) + Send + Sync>;
 
 /// What a worker needs beside its closure.
-pub(crate) struct Desk<R, P: Chunk, S: Default + Send + 'static, E> {
+pub(crate) struct Desk<R: Runtime, P: Chunk, S: Default + Send + 'static, E> {
     pub(crate) receiver: EventReceiver<Dated<P, S>>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) observer: Option<Observer<E>>,
@@ -169,21 +186,36 @@ pub(crate) struct Desk<R, P: Chunk, S: Default + Send + 'static, E> {
     pub(crate) strict: bool,
     /// Asked before each call of the closure; an item that it refuses is dropped.
     pub(crate) breaker: Option<CircuitBreaker>,
-    pub(crate) runtime: R,
-    /// The worker came to its end.
-    pub(crate) done: bool,
+    /// The pipeline's own.
+    pub(crate) cx: Context<R>,
+    /// Where the worker is.
+    pub(crate) stage: Stage,
 }
 
-/// A worker that does not come to its end, or never starts, closes the edge: the sender must not wait for it.
-impl<R, P: Chunk, S: Default + Send + 'static, E> Drop for Desk<R, P, S, E> {
+/// How far a worker came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    Before,
+    AtWork,
+    Done,
+}
+
+/// A worker that does not come to its end, or never starts, closes the edge: the sender must not wait for it. One that
+/// never starts because the pipeline was told to stop leaves its part to the others and to the pipeline.
+impl<R: Runtime, P: Chunk, S: Default + Send + 'static, E> Drop for Desk<R, P, S, E> {
     fn drop(&mut self) {
-        if !self.done {
+        let excused = match self.stage {
+            Stage::Before => self.cx.is_cancelled(),
+            Stage::AtWork => false,
+            Stage::Done => true,
+        };
+        if !excused {
             self.receiver.close();
         }
     }
 }
 
-impl<R, P: Chunk, S: Default + Send + 'static, E> Desk<R, P, S, E> {
+impl<R: Runtime, P: Chunk, S: Default + Send + 'static, E> Desk<R, P, S, E> {
     fn tell(&self, event: &StreamingEvent<'_, E>) {
         if let Some(observer) = &self.observer {
             observer(event);
@@ -208,11 +240,8 @@ where
     A: ReceiverAnswer,
     K: Dating,
 {
-    let mut harvest = Harvest {
-        shard: Shard::new(collection),
-        errors: Vec::new(),
-        stop: None,
-    };
+    desk.stage = Stage::AtWork;
+    let mut harvest = Harvest::new(collection);
     let mut chunk = Dated::default();
     let mut since_yield = 0;
     while desk.receiver.recv(&mut chunk).await.is_ok() {
@@ -227,7 +256,7 @@ where
             yield_now().await;
         }
     }
-    desk.done = true;
+    desk.stage = Stage::Done;
     harvest
 }
 
@@ -296,10 +325,10 @@ where
     let Some(breaker) = &desk.breaker else {
         return Some(call());
     };
-    let admission = breaker.admit(desk.runtime.now()).ok()?;
+    let admission = breaker.admit(desk.cx.runtime().now()).ok()?;
     let mut attempt = Attempt {
         breaker,
-        runtime: &desk.runtime,
+        runtime: desk.cx.runtime(),
         admission: Some(admission),
     };
     let answer = call();
