@@ -19,6 +19,7 @@ impl<const STRATEGY: u8, const SEED: u64> Harness for Simulation<STRATEGY, SEED>
         Difference::OneThread,
         Difference::NoBlockOn,
         Difference::ForeignThreads,
+        Difference::EndsClosures,
     ];
 
     fn start(_: usize) -> Self {
@@ -30,7 +31,8 @@ impl<const STRATEGY: u8, const SEED: u64> Harness for Simulation<STRATEGY, SEED>
                 steps: 1_000,
             },
         };
-        Self(Sim::builder().seed(SEED).strategy(strategy).build())
+        let sim = Sim::builder().seed(SEED).strategy(strategy);
+        Self(sim.step_limit(10_000_000).build())
     }
 
     fn runtime(&self) -> Sim {
@@ -61,9 +63,9 @@ type Random3 = Simulation<RANDOM, 3>;
 type Pct1 = Simulation<PCT, 1>;
 type Pct2 = Simulation<PCT, 2>;
 
-sweet_async_api::conformance!(in_order: InOrder, work);
-sweet_async_api::conformance!(random_1: Random1, work);
-sweet_async_api::conformance!(random_2: Random2, work);
-sweet_async_api::conformance!(random_3: Random3, work);
-sweet_async_api::conformance!(pct_1: Pct1, work);
-sweet_async_api::conformance!(pct_2: Pct2, work);
+sweet_async_api::conformance!(in_order: InOrder);
+sweet_async_api::conformance!(random_1: Random1);
+sweet_async_api::conformance!(random_2: Random2);
+sweet_async_api::conformance!(random_3: Random3);
+sweet_async_api::conformance!(pct_1: Pct1);
+sweet_async_api::conformance!(pct_2: Pct2);

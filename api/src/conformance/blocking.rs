@@ -1,7 +1,6 @@
 //! Work that blocks a thread.
 
 use std::hint;
-use std::sync::mpsc;
 
 use super::Difference;
 use super::stage::{Stage, sign, until};
@@ -37,12 +36,12 @@ pub(super) async fn it_sees_checkpoints_and_is_fenced_when_killed_hard<R: Runtim
         panic!("not killed")
     };
 
-    let ((arrive, arrived), (release, gate)) = (sign(), sign());
-    let (returns, returned) = mpsc::channel();
+    let ((arrive, arrived), (release, gate), (returns, returned)) = (sign(), sign(), sign());
+    let at_work = h.runtime();
     let stuck = h.to::<u32, core::convert::Infallible>().run_blocking(move || {
         arrive.give();
-        gate.given_blocking();
-        returns.send(()).unwrap();
+        gate.given_in_turn(&at_work);
+        returns.give();
         3
     });
     arrived.given().await;
@@ -57,7 +56,7 @@ pub(super) async fn it_sees_checkpoints_and_is_fenced_when_killed_hard<R: Runtim
     // The driver notices in its own time that its thread is abandoned.
     until(|| root().root().abandoned() == 1).await;
     release.give();
-    returned.recv().unwrap();
+    assert!(returned.given().await);
     until(|| root().root().abandoned() == 0).await;
     assert_eq!(seen.status(), State::Cancelled);
     until(|| h.live() == 0).await;
@@ -65,14 +64,13 @@ pub(super) async fn it_sees_checkpoints_and_is_fenced_when_killed_hard<R: Runtim
 
 /// Its deadline resolves the handle; the thread is let go of, and what it returns is nobody's.
 pub(super) async fn a_deadline_does_not_wait_for_it<R: Runtime>(h: Stage<R>) {
-    if !h.differs(Difference::RealTime) {
-        // Virtual time does not pass while a closure is at work.
+    if h.differs(Difference::ClosuresHoldTime) {
         return;
     }
-    let (release, gate) = sign();
+    let ((release, gate), at_work) = (sign(), h.runtime());
     let late = h.to::<u32, core::convert::Infallible>().timeout(h.units(2));
     let error = late
-        .run_blocking(move || u32::from(gate.given_blocking()))
+        .run_blocking(move || u32::from(gate.given_in_turn(&at_work)))
         .await
         .unwrap_err();
     assert!(error.is_timed_out(), "{error}");

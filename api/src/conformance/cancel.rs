@@ -173,9 +173,10 @@ async fn scene<R: Runtime>(h: &Stage<R>, place: Place, expected: Outcome) -> Sce
         }),
         BlockingDeaf => {
             release = Some(open);
+            let at_work = h.runtime();
             builder.run_blocking(move || {
                 arrive.give();
-                gate.given_blocking();
+                gate.given_in_turn(&at_work);
                 Ok(1)
             })
         }

@@ -20,6 +20,10 @@ pub enum Difference {
     /// An executor that shuts down cancels its tasks and does not drop their futures: a task that has ended and whose
     /// callbacks hang does not resolve.
     CancelsAtShutdown,
+    /// Virtual time stands still while a blocking closure is at work.
+    ClosuresHoldTime,
+    /// When the executor has gone, so have its blocking closures: they unwind from where they gave their turn back.
+    EndsClosures,
 }
 
 impl Difference {
@@ -31,6 +35,8 @@ impl Difference {
         Self::NoBlockOn,
         Self::ForeignThreads,
         Self::CancelsAtShutdown,
+        Self::ClosuresHoldTime,
+        Self::EndsClosures,
     ];
 }
 

@@ -18,6 +18,7 @@
 //! - Lengths of time are counted in units of the suite: a second where time is virtual, a few milliseconds where it is
 //!   not. A length is compared exactly where time is virtual, and is at least as long as stated elsewhere. Nothing is
 //!   asserted to be quick, and whatever must not pass during a case is a minute or more away.
+//! - A blocking closure waits in a loop that gives its turn back, for an executor may run everything on one thread.
 //! - A case that cannot hold somewhere has another branch, under a [`Difference`] that the harness declares.
 //!
 //! # Differences
@@ -108,8 +109,6 @@ pub trait Harness: Clone + Send + Sync + 'static {
 }
 
 /// Expands to the suite: a module of tests for one flavour of an adapter, `conformance!(flavour: Harness)`.
-///
-/// `conformance!(flavour: Harness, work)` is its first part alone: the table of differences, and work and its results.
 #[macro_export]
 macro_rules! conformance {
     ($flavour:ident: $harness:ident) => {
@@ -117,13 +116,6 @@ macro_rules! conformance {
             use super::$harness;
 
             $crate::conformance! { @list @tests $harness }
-        }
-    };
-    ($flavour:ident: $harness:ident, work) => {
-        mod $flavour {
-            use super::$harness;
-
-            $crate::conformance! { @work @tests $harness }
         }
     };
     // Every case. `inside`: an async function that the harness runs; `outside`: one that starts executors by itself.
@@ -294,26 +286,6 @@ macro_rules! conformance {
             stress {
                 outside each_task_ends_once_and_the_books_balance
                 inside it_lives_through_ten_thousand_panics
-            }
-        }
-    };
-    (@work $($to:tt)*) => {
-        $crate::conformance! { $($to)*
-            differences {
-                outside the_table_says_what_the_harness_declares
-            }
-            work {
-                inside every_form_of_work_yields_its_value
-                inside an_error_keeps_its_type_and_names_the_task
-                inside a_panic_becomes_an_error_with_its_payload
-                inside a_builder_is_a_value_and_serves_twice
-                inside settings_that_make_no_sense_are_refused
-                inside timestamps_are_as_stated_and_unset_ones_are_none
-                inside a_dropped_handle_detaches_unless_told_otherwise
-                inside a_handle_gives_its_result_once
-                outside a_task_where_nothing_runs_is_rejected_and_does_not_panic
-                outside threads_go_by_their_names
-                outside block_on_inside_a_task_is_refused
             }
         }
     };

@@ -5,13 +5,13 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde::Deserialize;
 
 use super::Difference;
-use super::stage::{Numbers, Scratch, Seed, Sign, Stage, sign, until, yield_now};
+use super::stage::{Awaited, Numbers, Scratch, Seed, Sign, Stage, sign, until, yield_now};
 use crate::emit::{
     AtomicVectorClock, Causality, EmitError, ItemError, SourceError, Stats, TickError, VectorClock,
 };
@@ -704,16 +704,17 @@ pub(super) async fn a_breaker_keeps_items_from_a_receiver_that_fails<R: Runtime>
 }
 
 /// Says that it is read from, and yields nothing before it is let go.
-struct Waiting {
+struct Waiting<R> {
     read: Sign,
-    let_go: mpsc::Receiver<()>,
+    let_go: Awaited,
+    at_work: R,
 }
 
-impl Read for Waiting {
+impl<R: Runtime> Read for Waiting<R> {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         self.read.give();
         // Let go by the other end's drop.
-        let _ = self.let_go.recv();
+        self.let_go.given_in_turn(&self.at_work);
         Ok(0)
     }
 }
@@ -724,8 +725,12 @@ pub(super) async fn cancelled_while_it_waits_for_a_header_it_ends_at_once_and_le
     h: Stage<R>,
 ) {
     let (read, is_read) = sign();
-    let (hold, let_go) = mpsc::channel();
-    let reader = Waiting { read, let_go };
+    let (hold, let_go) = sign();
+    let reader = Waiting {
+        read,
+        let_go,
+        at_work: h.runtime(),
+    };
     let running = h
         .emits::<Flight, _>()
         .collect_into::<u64>()

@@ -9,6 +9,9 @@ use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
+use std::thread;
+
+use async_channel::TryRecvError;
 
 use super::{Difference, Harness};
 use crate::Runtime;
@@ -211,9 +214,23 @@ impl Awaited {
         self.0.recv().await.is_ok()
     }
 
-    /// The same, on a thread that may block.
+    /// The same in the middle of a poll, where other threads run the others.
     pub(super) fn given_blocking(&self) -> bool {
         self.0.recv_blocking().is_ok()
+    }
+
+    /// The same in a blocking closure. Where one thread runs all, the others have their turns meanwhile.
+    pub(super) fn given_in_turn<R: Runtime>(&self, runtime: &R) -> bool {
+        loop {
+            match self.0.try_recv() {
+                Ok(()) => return true,
+                Err(TryRecvError::Closed) => return false,
+                Err(TryRecvError::Empty) => {
+                    runtime.about_to_run();
+                    thread::yield_now();
+                }
+            }
+        }
     }
 }
 
@@ -366,7 +383,7 @@ impl Seed {
 
 impl Drop for Seed {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             eprintln!("to run this again, set {}={}", self.1, self.0);
         }
     }

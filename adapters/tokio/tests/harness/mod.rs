@@ -60,6 +60,7 @@ impl Harness for CurrentThread {
         Difference::OneThread,
         Difference::NoBlockOn,
         Difference::ForeignThreads,
+        Difference::ClosuresHoldTime,
     ];
 
     fn start(_: usize) -> Self {
