@@ -14,7 +14,7 @@ use crate::task::TaskRef;
 use crate::{Context, Runtime, Task};
 
 /// How many, if nobody says.
-const TASKS: u64 = 20_000;
+const TASKS: u64 = 100_000;
 const BATCH: u64 = 128;
 
 #[derive(Default)]
@@ -270,7 +270,7 @@ impl<R: Runtime> Batch<R> {
     }
 }
 
-/// Twenty thousand tasks, or as many as `SWEET_STRESS_TASKS` says. `SWEET_STRESS_SEED` says which.
+/// A hundred thousand tasks, or as many as `SWEET_STRESS_TASKS` says. `SWEET_STRESS_SEED` says which.
 pub(super) fn each_task_ends_once_and_the_books_balance<R: Runtime>(flavour: Flavour<R>) {
     run(flavour, number_from_env("SWEET_STRESS_TASKS").unwrap_or(TASKS));
 }
