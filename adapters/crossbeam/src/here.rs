@@ -1,7 +1,7 @@
 //! What a thread knows of itself: its pool, its queue, and the task that it is running.
 
 use alloc::rc::Rc;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_deque::Worker;
@@ -83,15 +83,45 @@ std::thread_local! {
     static HERE: RefCell<Here> = const { RefCell::new(Here { pool: None, home: None }) };
 }
 
+std::thread_local! {
+    /// The address of the pool whose jobs this thread is dropping.
+    static DRAINED: Cell<*const Shared> = const { Cell::new(core::ptr::null()) };
+}
+
+/// This thread drops the jobs of `pool` until the guard is dropped; none if it is at it already.
+pub(crate) fn drain(pool: &Shared) -> Option<Draining> {
+    let before = DRAINED.replace(pool);
+    (!core::ptr::eq(before, pool)).then_some(Draining { before })
+}
+
+pub(crate) struct Draining {
+    before: *const Shared,
+}
+
+impl Drop for Draining {
+    fn drop(&mut self) {
+        DRAINED.set(self.before);
+    }
+}
+
 /// The task that this thread is running, whichever thread spawned it; none outside of a pool's threads.
 #[must_use]
 pub fn current() -> Option<TaskRef> {
-    seat()?.task()
+    HERE.try_with(|here| here.borrow().home.as_ref()?.seat.task())
+        .ok()?
 }
 
-pub(crate) fn seat() -> Option<Arc<Seat>> {
-    HERE.try_with(|here| Some(Arc::clone(&here.borrow().home.as_ref()?.seat)))
-        .ok()?
+/// This thread runs `task` now, and what it ran before is in its place; on a thread of no pool nothing happens. Returns
+/// whether its pool runs nothing any more.
+#[inline]
+pub(crate) fn trade(task: &mut Option<TaskRef>) -> bool {
+    HERE.try_with(|here| {
+        here.borrow().home.as_ref().is_some_and(|home| {
+            *task = home.seat.sit(task.take());
+            home.pool.is_stopped()
+        })
+    })
+    .unwrap_or(false)
 }
 
 /// The pool that is current on this thread.

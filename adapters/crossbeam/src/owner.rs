@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use sweet_async_api::task::TaskRef;
 use sweet_async_api::{Level, State};
-use sweet_async_core::lifecycle::Reason;
 
 use crate::builder::{BuildError, Builder};
 use crate::here;
@@ -93,8 +92,9 @@ impl ThreadPool {
     ///
     /// 1. Tasks without a parent are rejected from now on. Those that live have `drain` to end by themselves.
     /// 2. Those that have not are cancelled gracefully and have `grace`.
-    /// 3. Those that still live are killed hard, and threads leave when they have finished what they are doing. A thread
-    ///    cannot be stopped from outside: one that does not come back within `grace` is left behind, and told.
+    /// 3. Those that still live are killed hard, callbacks that still run are dropped, and threads leave when they have
+    ///    finished what they are doing. A thread cannot be stopped from outside: one that does not come back within `grace`
+    ///    is left behind, and told.
     ///
     /// Where this is called on a thread of the pool itself, nobody is waited for.
     pub fn shutdown(self, drain: Duration, grace: Duration) -> Report {
@@ -117,10 +117,10 @@ impl ThreadPool {
         if !pool.wait_quiet(within(drain)) {
             cancelled = pool.registry.all();
             if let Some(grace) = grace {
-                tell(&cancelled, Level::Graceful);
+                pool.tell_all(Level::Graceful);
                 pool.wait_quiet(within(grace));
             }
-            tell(&pool.registry.all(), Level::KillHard);
+            pool.tell_all(Level::KillHard);
         }
         pool.stop();
         let end = within(grace.unwrap_or(LINGER));
@@ -145,13 +145,6 @@ impl Drop for ThreadPool {
         if !self.pool.is_stopped() {
             let _ = self.end(Duration::ZERO, None);
         }
-    }
-}
-
-fn tell(tasks: &[TaskRef], level: Level) {
-    for task in tasks {
-        // One that has ended meanwhile needs no telling.
-        let _ = task.cancel_because(level, Reason::Shutdown, None);
     }
 }
 

@@ -1,21 +1,19 @@
 //! What the threads of a pool share.
 
 use alloc::task::Wake;
-use core::panic::AssertUnwindSafe;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use core::sync::atomic::{AtomicBool, fence};
 use core::time::Duration;
 use std::io;
-use std::panic::catch_unwind;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Instant;
 
 use async_task::Runnable;
 use crossbeam_deque::{Injector, Steal};
-use sweet_async_api::Root;
 use sweet_async_api::task::TaskRef;
+use sweet_async_api::{Level, Reason, Root};
 use sweet_async_core::Priority;
 
 use crate::builder::Settings;
@@ -268,6 +266,8 @@ impl Shared {
         let _ = self.workers.idle.wake(usize::MAX);
         let _ = self.blocking.idle.wake(usize::MAX);
         self.drain();
+        // Whoever is left is woken, and so dropped, with everybody below.
+        self.tell_all(Level::KillHard);
         let timer = self
             .timer_thread
             .lock()
@@ -280,15 +280,25 @@ impl Shared {
         }
     }
 
-    /// Drops what waits. Their destructors are foreign code.
-    pub(crate) fn drain(&self) {
-        while let Some(job) = self.queues.pop_any() {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+    /// Cancels all tasks, of which those below another one are reached through it.
+    pub(crate) fn tell_all(&self, level: Level) {
+        for task in self.registry.all() {
+            // One that has ended meanwhile needs no telling.
+            let _ = task.cancel_because(level, Reason::Shutdown, None);
         }
+    }
+
+    /// Drops what waits. Their destructors are foreign code, and may wake others: those wait for their turn.
+    pub(crate) fn drain(&self) {
+        let Some(_alone) = here::drain(self) else { return };
         loop {
+            if let Some(job) = self.queues.pop_any() {
+                worker::survive(|| drop(job));
+                continue;
+            }
             match self.closures.steal() {
                 Steal::Success(closure) => {
-                    let _ = catch_unwind(AssertUnwindSafe(|| drop(closure)));
+                    worker::survive(|| drop(closure));
                 }
                 Steal::Empty => break,
                 Steal::Retry => core::hint::spin_loop(),

@@ -170,14 +170,15 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        // Nobody but a worker polls it; without a seat the task is not shown, and no more.
-        let Some(seat) = here::seat() else {
-            return this.future.poll(cx);
-        };
-        let before = seat.sit(this.task.take());
+        // Nobody but a worker polls it; elsewhere the task is not shown, and no more.
+        here::trade(this.task);
         // The engine does not unwind.
         let polled = this.future.poll(cx);
-        *this.task = seat.sit(before);
+        let stopped = here::trade(this.task);
+        if stopped && polled.is_pending() {
+            // Whoever stopped the pool may have woken the task before it registered its waker: it is scheduled, and dropped.
+            cx.waker().wake_by_ref();
+        }
         polled
     }
 }

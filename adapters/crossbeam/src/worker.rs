@@ -140,7 +140,7 @@ fn next(pool: &Shared) -> Option<Closure> {
 }
 
 /// A panic of a job ends the job and nothing else.
-fn survive(job: impl FnOnce()) {
+pub(crate) fn survive(job: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
         // What it unwound with may unwind when it is dropped. That is enough: a third one is left alone.
         if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

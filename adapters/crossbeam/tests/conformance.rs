@@ -20,7 +20,7 @@ impl Harness for OnThreads {
     type Runtime = Threads;
 
     const NAME: &'static str = "threads";
-    const DIFFERENCES: &'static [Difference] = &[Difference::RealTime, Difference::CancelsAtShutdown];
+    const DIFFERENCES: &'static [Difference] = &[Difference::RealTime];
     const THREADS: &'static str = "suite";
 
     fn start(threads: usize) -> Self {

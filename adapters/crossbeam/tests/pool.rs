@@ -860,3 +860,42 @@ fn a_pool_that_is_dropped_resolves_its_tasks() {
     assert!(task.wait().unwrap().unwrap_err().is_cancelled());
     until(|| dropped.load(Ordering::Relaxed));
 }
+
+/// One that has ended cannot be cancelled any more; its callbacks hang, and it is below another one. The end of the pool
+/// meets it at every point of its way there.
+#[test]
+fn whoever_hangs_in_callbacks_is_dropped_when_the_pool_ends() {
+    for round in 0..200 {
+        let pool = pool(2);
+        let handle = pool.handle();
+        let (give, child) = channel();
+        let parent = pool.enter(|| {
+            AsyncTask::to::<u32>().run(move |cx: Context| async move {
+                let child = cx.spawn_child(
+                    AsyncTask::to::<u32>().grace(1_000.seconds()),
+                    |cx: Context| async move {
+                        cx.cancelled().await;
+                        5
+                    },
+                );
+                child.on_cancel(|_| pending()).unwrap();
+                while child.started_at().is_none() {
+                    yield_now().await;
+                }
+                child.cancel(Level::Graceful).unwrap();
+                give.send(child).unwrap();
+                4
+            })
+        });
+        let child = child.recv().unwrap();
+        if round % 2 == 0 {
+            until(|| child.is_ended());
+        }
+        let completed = child.status() == State::Completed;
+        let _ = pool.shutdown(Duration::ZERO, Duration::ZERO);
+        let value = child.wait().unwrap();
+        assert!(!completed || value.is_ok_and(|value| value == 5));
+        let _ = parent.wait().unwrap();
+        until(|| handle.root().live() == 0);
+    }
+}

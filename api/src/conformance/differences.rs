@@ -17,9 +17,6 @@ pub enum Difference {
     NoBlockOn,
     /// The threads are started by the executor, which names them.
     ForeignThreads,
-    /// An executor that shuts down cancels its tasks and does not drop their futures: a task that has ended and whose
-    /// callbacks hang does not resolve.
-    CancelsAtShutdown,
     /// Virtual time stands still while a blocking closure is at work.
     ClosuresHoldTime,
     /// When the executor has gone, so have its blocking closures: they unwind from where they gave their turn back.
@@ -34,7 +31,6 @@ impl Difference {
         Self::AlwaysRunning,
         Self::NoBlockOn,
         Self::ForeignThreads,
-        Self::CancelsAtShutdown,
         Self::ClosuresHoldTime,
         Self::EndsClosures,
     ];

@@ -5,7 +5,6 @@ use core::future::pending;
 use std::sync::Arc;
 use std::thread;
 
-use super::Difference;
 use super::stage::{Flavour, OnDrop, Stage, quiet_about_planned_panics, sign, until};
 use crate::prelude::*;
 use crate::task::Rejection;
@@ -101,9 +100,6 @@ pub(super) fn a_callback_that_panics_as_it_is_dropped_costs_nobody_anything<R: R
 }
 
 pub(super) fn in_the_middle_of_the_callbacks_the_value_stays<R: Runtime>(flavour: Flavour<R>) {
-    if flavour.differs(Difference::CancelsAtShutdown) {
-        return;
-    }
     let h = flavour.start(1);
     let (arrive, arrived) = sign();
     let task = h

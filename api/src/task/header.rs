@@ -379,6 +379,11 @@ impl<S: Awaited + ?Sized> TaskRecord<S> {
         let before = self.header.lifecycle.snapshot().level();
         let outcome = self.header.lifecycle.cancel(level, reason);
         if !matches!(outcome, Cancel::Raised | Cancel::Ended) {
+            if level == Level::KillHard {
+                // An executor that goes away drops what it is to poll. This is how it gets hold of a task that nothing else
+                // would wake any more: one that has ended and whose callbacks hang, and one that waits for such a child.
+                self.header.driver.wake();
+            }
             return outcome;
         }
         if let (None, Some(by)) = (before, by) {
