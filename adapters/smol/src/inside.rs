@@ -2,11 +2,6 @@
 
 use core::cell::Cell;
 use core::fmt;
-use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context, Poll};
-
-use pin_project_lite::pin_project;
 
 /// Refused: this thread is running tasks, and might wait for one that only it would run. Await the future instead.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,23 +44,5 @@ impl Mark {
 impl Drop for Mark {
     fn drop(&mut self) {
         INSIDE.set(self.before);
-    }
-}
-
-pin_project! {
-    /// Marks whatever thread polls it.
-    pub(crate) struct Marking<F> {
-        #[pin]
-        pub(crate) future: F,
-    }
-}
-
-impl<F: Future> Future for Marking<F> {
-    type Output = F::Output;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _mark = Mark::new();
-        self.project().future.poll(cx)
     }
 }

@@ -26,10 +26,16 @@
 //! - [`block_on`] and its like are refused inside a task, where they could wait for the thread that they hold.
 //! - A blocking closure runs on the threads of the crate `blocking`, up to 500 of them, which belong to no executor: one
 //!   that waits in the queue when its executor goes away is not begun, one that runs goes on.
+//! - An executor that may go away, a [`Pool`]'s too, costs a task one allocation more, for a waker that keeps the executor
+//!   while it is used. Without it a wake that meets the end of the executor could leave a task that never ends; a
+//!   `LocalExecutor` cannot be kept, so nobody on another thread should wake its tasks while it is dropped.
 //! - Time is real: there is no clock to stop. The simulator is for that.
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 mod clock;
+mod held;
 mod inside;
 mod pool;
 mod runtime;

@@ -9,7 +9,8 @@ use std::sync::{Arc, Weak};
 use async_executor::{Executor, LocalExecutor};
 use sweet_async_api::{LocalSpawn, Moment, Refused, Root, Runtime};
 
-use crate::inside::{Inside, Mark, Marking};
+use crate::held::{Held, Wakes};
+use crate::inside::{Inside, Mark};
 use crate::{clock, pool};
 
 /// The executor of this process, or a chosen one.
@@ -18,10 +19,18 @@ pub struct Smol {
     chosen: Option<Arc<Chosen>>,
 }
 
-struct Chosen {
+pub(crate) struct Chosen {
     // Its tasks hold this, so it must not hold them.
     executor: Weak<Executor<'static>>,
     root: Root,
+}
+
+impl Chosen {
+    /// The executor, which is there at least as long as this is held.
+    #[inline]
+    pub(crate) fn executor(&self) -> Option<Arc<Executor<'static>>> {
+        self.executor.upgrade()
+    }
 }
 
 /// The tasks that run on the executor of this process.
@@ -81,11 +90,11 @@ impl Runtime for Smol {
         F: Future<Output = ()> + Send + 'static,
     {
         let held;
-        let executor = match &self.chosen {
-            None => pool::global(),
+        let (executor, wakes) = match &self.chosen {
+            None => (pool::global(), Wakes::Bare),
             Some(chosen) => {
-                held = chosen.executor.upgrade();
-                held.as_deref()
+                held = chosen.executor();
+                (held.as_deref(), Wakes::NotYet(Arc::clone(chosen)))
             }
         };
         let Some(executor) = executor else {
@@ -93,7 +102,7 @@ impl Runtime for Smol {
         };
         // smol's own handle cancels when it is dropped, so it is let go of here. In one place for all executors, because
         // smol's code for a future is made once more for each.
-        executor.spawn(Marking { future }).detach();
+        executor.spawn(Held { future, wakes }).detach();
         Ok(())
     }
 
@@ -111,7 +120,8 @@ impl LocalSpawn<Smol> for LocalExecutor<'static> {
     where
         F: Future<Output = ()> + 'static,
     {
-        self.spawn(Marking { future }).detach();
+        let wakes = Wakes::Bare;
+        self.spawn(Held { future, wakes }).detach();
         Ok(())
     }
 }
