@@ -11,6 +11,7 @@ pub mod pipeline;
 pub mod priorities;
 pub mod rate;
 pub mod sim;
+pub mod smol;
 pub mod spawn;
 pub mod stats;
 pub mod threads;
@@ -41,6 +42,7 @@ pub const ALL: &[Group] = &[
     sim::GROUP,
     threads::GROUP,
     priorities::GROUP,
+    smol::GROUP,
 ];
 
 /// Has one thread call `work` so many times.
