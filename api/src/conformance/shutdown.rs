@@ -5,6 +5,7 @@ use core::future::pending;
 use std::sync::Arc;
 use std::thread;
 
+use super::Difference;
 use super::stage::{Flavour, OnDrop, Stage, quiet_about_planned_panics, sign, until};
 use crate::prelude::*;
 use crate::task::Rejection;
