@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod conformance;
 pub mod emit;
 mod entry;
+pub mod metrics;
 mod moment;
 mod root;
 mod runtime;
@@ -31,6 +32,8 @@ pub mod prelude {
         Borrowed, CountUnits as _, EmittingTask, EmittingTaskBuilder, Fold, LastEvent, Merge, Overflow,
         ReceiverStrategy, StreamingEvent,
     };
+    #[doc(no_inline)]
+    pub use crate::metrics::{Measured, Metrics};
     #[doc(no_inline)]
     pub use crate::task::{
         All, Any, AsyncResult as _, Cause, FirstError, Jitter, Joiner as _, Quorum, Restart, Retry,

@@ -590,3 +590,49 @@ fn a_log_keeps_the_last_events_and_counts_the_others() {
     assert!(long.to_string().contains("woken   3 \"worker\" by the clock\n"));
     assert_eq!(short.to_string().lines().count(), 11);
 }
+
+/// Steps that take time make those wait who could run, and that is neither work nor idleness.
+#[test]
+fn a_metered_task_tells_waiting_for_its_turn_from_waiting_to_be_woken() {
+    for seed in 0..20 {
+        let faults = Faults::none().slow_steps(100.millis());
+        let sim = Sim::builder().seed(seed).faults(faults).build();
+        let (metrics, ran) = sim
+            .run(async {
+                let others: Vec<_> = (0..4)
+                    .map(|_| {
+                        AsyncTask::to::<()>().run(|| async {
+                            for _ in 0..5 {
+                                yield_now().await;
+                            }
+                        })
+                    })
+                    .collect();
+                let task = AsyncTask::to::<()>().metered().run(|cx: Context| async move {
+                    for _ in 0..5 {
+                        yield_now().await;
+                    }
+                    let _ = cx.sleep(1.seconds()).await;
+                });
+                let seen = task.task_ref();
+                task.await.unwrap();
+                for other in others {
+                    other.await.unwrap();
+                }
+                (
+                    seen.metrics(),
+                    seen.ended_at().unwrap().since(seen.started_at().unwrap()),
+                )
+            })
+            .unwrap();
+        let delayed = metrics.delayed.value().unwrap();
+        assert!(delayed > Duration::ZERO, "seed {seed}: {metrics:?}");
+        assert!(
+            metrics.idle.value().unwrap() <= Duration::from_millis(1_100),
+            "seed {seed}: {metrics:?}"
+        );
+        let all = metrics.busy.value().unwrap() + metrics.idle.value().unwrap() + delayed;
+        assert_eq!(all, ran, "seed {seed}: {metrics:?}");
+        assert_eq!(metrics.polls, Measured::Value(7), "seed {seed}: {metrics:?}");
+    }
+}

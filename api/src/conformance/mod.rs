@@ -43,6 +43,7 @@ mod differences;
 mod errors;
 mod join;
 mod local;
+mod metrics;
 mod pipeline;
 mod retry;
 mod shutdown;
@@ -282,6 +283,17 @@ macro_rules! conformance {
                 inside any_pipeline_cancelled_at_any_moment_ends_with_one_final_event_after_all_data
                 inside a_breaker_keeps_items_from_a_receiver_that_fails
                 inside cancelled_while_it_waits_for_a_header_it_ends_at_once_and_leaves_the_reader_behind
+            }
+            metrics {
+                inside a_task_that_is_not_metered_says_so
+                inside polls_are_those_that_the_work_saw
+                inside busy_idle_and_delayed_time_add_up
+                inside children_are_measured_if_the_parent_asked
+                inside attempts_and_the_waits_between_them_are_measured
+                inside a_task_that_never_ran_was_polled_never
+                inside the_time_of_a_blocking_closure_is_told_apart
+                inside a_metered_task_misses_no_wake_up
+                inside the_processors_time_goes_to_whoever_used_it
             }
             stress {
                 outside each_task_ends_once_and_the_books_balance

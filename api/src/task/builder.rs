@@ -19,8 +19,10 @@ use super::plan::{Blocking, BlockingResult, Fallback, NoFallback, Once, Plan, Re
 use super::retry::{Always, Classify, Retry};
 use super::slot::Slot;
 use super::view::TaskRef;
+use super::watch::{Watch, Watching};
 use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
 use crate::breaker::CircuitBreaker;
+use crate::metrics::Metrics;
 use crate::{LocalSpawn, Moment, Refused, Runtime};
 
 /// Describes a task: immutable configuration, of which nothing happens before `run`.
@@ -61,6 +63,7 @@ struct Config {
     parent: Option<Node>,
     /// Whose deadline the task inherits, if not its parent's.
     after: Option<Node>,
+    metrics: Option<Metrics>,
 }
 
 impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
@@ -75,6 +78,7 @@ impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
             breaker: None,
             parent: None,
             after: None,
+            metrics: None,
         };
         Self {
             runtime,
@@ -128,6 +132,18 @@ impl<R: Runtime, T, E, P, B> TaskBuilder<R, T, E, P, B> {
     /// [`retry`](Self::retry) the task waits that long, if its deadline allows.
     pub fn with_circuit_breaker(mut self, breaker: &CircuitBreaker) -> Self {
         self.config.breaker = Some(breaker.clone());
+        self
+    }
+
+    /// Has the task measured: [`metrics`](super::TaskRecord::metrics) then says what it cost. The same as
+    /// `.metrics(Metrics::time())`.
+    pub const fn metered(self) -> Self {
+        self.metrics(Metrics::time())
+    }
+
+    /// Says what to measure of the task, and whether its children are measured too.
+    pub const fn metrics(mut self, metrics: Metrics) -> Self {
+        self.config.metrics = Some(metrics);
         self
     }
 
@@ -482,6 +498,7 @@ where
         breaker,
         parent,
         after,
+        metrics,
     } = config;
     let now = runtime.now();
     let id = TaskId::next();
@@ -490,6 +507,12 @@ where
         None => own,
         Some(elder) => own.min(elder.header().deadline),
     };
+    let watched = if metrics.is_some() || parent.is_some() {
+        watch(metrics, parent.as_ref(), &runtime)
+    } else {
+        None
+    };
+    let is_watched = watched.is_some();
     let header = Header::new(
         (id.unwrap_or(TaskId::NONE), name, priority),
         now,
@@ -499,6 +522,9 @@ where
     );
     if let Some(elder) = after {
         header.inherit_from(elder);
+    }
+    if let Some(watched) = watched {
+        header.accompany(watched);
     }
     let record = Arc::new(TaskRecord::new(header, Slot::new()));
     let invalid = if timeout == Some(Duration::ZERO) {
@@ -517,7 +543,14 @@ where
     if let Err(rejection) = admitted {
         return refuse(record, runtime, rejection);
     }
-    let driver = Driver::new(Arc::clone(&record), runtime.clone(), plan, rescue, breaker);
+    let driver = Driver::new(
+        Arc::clone(&record),
+        runtime.clone(),
+        plan,
+        rescue,
+        breaker,
+        is_watched,
+    );
     // A driver that is handed back, or dropped before it was polled, rejects the task and leaves the scope.
     let spawned = spawn(&runtime, driver, &record).ok();
     Task::new(record, runtime, spawned, cancel_on_drop)
@@ -525,6 +558,12 @@ where
 
 /// What an executor answers to a driver.
 type Spawned<R, T, E, P, B> = Result<<R as Runtime>::Spawned, Refused<Driver<R, T, E, P, B>>>;
+
+/// What accompanies a task, by its own builder's wish or because of the task above it.
+fn watch<R: Runtime>(own: Option<Metrics>, parent: Option<&Node>, runtime: &R) -> Option<Arc<dyn Watching>> {
+    let above = parent.and_then(|parent| parent.header().watch());
+    Watch::start(own, above, runtime)
+}
 
 /// A task that was refused at the door.
 #[cold]

@@ -1,5 +1,6 @@
 //! What a task's work knows of its own task.
 
+use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
 use core::future::Future;
@@ -18,6 +19,7 @@ use super::handle::Task;
 use super::header::{Header, Node};
 use super::join::Joiner;
 use super::view::TaskRef;
+use super::watch::Watching;
 use crate::Runtime;
 
 /// A task seen from inside: whether to stop, how much time is left, and children.
@@ -211,6 +213,10 @@ impl<R: Runtime> Context<R> {
     /// A builder for a child of this task.
     pub fn child<T, E>(&self) -> TaskBuilder<R, T, E> {
         TaskBuilder::new(self.runtime.clone()).parent(self)
+    }
+
+    pub(super) fn watching(&self) -> Option<Arc<dyn Watching>> {
+        self.header().watching().map(Arc::clone)
     }
 
     pub(super) const fn node(&self) -> &Node {

@@ -18,6 +18,7 @@ use sweet_async_core::lifecycle::{Cancel, Level, Lifecycle, Reason, Snapshot};
 use super::TaskId;
 use super::callbacks::{Callback, Callbacks};
 use super::error::{Cancellation, Cause, Rejection, TaskError};
+use super::watch::{Watch, Watching};
 use crate::Moment;
 
 /// What is known of a task: who it is, how it is doing, and a way to cancel it.
@@ -73,6 +74,8 @@ pub(crate) struct Extra {
     cancelled_by: AtomicU64,
     /// The task whose deadline this one inherits, if that is not its parent.
     after: OnceLock<Node>,
+    /// What accompanies the task.
+    watch: OnceLock<Arc<dyn Watching>>,
 }
 
 /// The scope of a task: who lives in it, and who waits for them to leave.
@@ -129,6 +132,21 @@ impl Header {
     pub(crate) fn inherit_from(&self, elder: Node) {
         // Called once, before the task is shared.
         let _ = self.extra().after.set(elder);
+    }
+
+    /// Has `watch` accompany the task.
+    pub(crate) fn accompany(&self, watch: Arc<dyn Watching>) {
+        // Called once, before the task is shared.
+        let _ = self.extra().watch.set(watch);
+    }
+
+    pub(crate) fn watching(&self) -> Option<&Arc<dyn Watching>> {
+        self.extra_if_any()?.watch.get()
+    }
+
+    /// What accompanies the task, if anything does.
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.watching().map(|watching| watching.watch())
     }
 
     fn elder(&self) -> Option<&Self> {
@@ -312,6 +330,16 @@ impl Header {
 }
 
 impl Extra {
+    /// Takes no further children; whether none lives.
+    pub(crate) fn close_if_empty(&self) -> bool {
+        let group = &self.children.group;
+        // Whoever enters in between is found by the second look; after that nobody does.
+        group.live() == 0 && {
+            let _ = group.close();
+            group.live() == 0
+        }
+    }
+
     pub(crate) fn lock_callbacks(&self) -> MutexGuard<'_, Callbacks> {
         self.callbacks.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -37,6 +37,7 @@ mod retry;
 mod slot;
 mod traits;
 mod view;
+mod watch;
 mod work;
 
 pub use builder::{Retrying, Single, SpawningTaskBuilder, TaskBuilder};
@@ -53,8 +54,8 @@ pub use join::{
 pub use plan::{Begun, BlockingResult, Fallback, NoFallback, Rescue};
 pub use retry::{Always, Classify, Jitter, Retry, Verdict};
 pub use traits::{
-    AsyncTask, AsyncTaskBuilder, CancellableTask, ContextualizedTask, NamedTask, PrioritizedTask,
-    RecoverableTask, StatusEnabledTask, TimedTask,
+    AsyncTask, AsyncTaskBuilder, CancellableTask, ContextualizedTask, MetricsEnabledTask, NamedTask,
+    PrioritizedTask, RecoverableTask, StatusEnabledTask, TimedTask,
 };
 pub use view::{AlreadyEnded, Request, TaskRef};
 pub use work::{AsyncFallible, AsyncValue, AsyncWork, Fallible, IntoAsyncResult, RepeatableWork, Value};

@@ -264,7 +264,12 @@ where
             } else if let Err(Stopped { cancellation }) = context.may_go_on() {
                 closure.leave(Desk::Stopped(cancellation));
             } else {
+                let watching = context.watching();
+                let called = watching.as_ref().and_then(|watching| watching.call());
                 let result = catch_unwind(AssertUnwindSafe(|| work.call(|| context).into_result()));
+                if let Some((watching, called)) = watching.zip(called) {
+                    watching.returned(&called);
+                }
                 closure.hand_in(result);
             }
         };

@@ -19,6 +19,7 @@ use super::header::TaskRecord;
 use super::view::{AlreadyEnded, Request, TaskRef};
 use super::{Name, TaskId};
 use crate::emit::{Emission, EmitBuilder};
+use crate::metrics::TaskMetrics;
 use crate::{Moment, Runtime};
 
 /// Has an identity and a name.
@@ -103,6 +104,12 @@ pub trait RecoverableTask {
     fn is_recovering(&self) -> bool;
 }
 
+/// Can be asked what it cost.
+pub trait MetricsEnabledTask {
+    /// What the task cost so far, as far as it was asked to be measured.
+    fn metrics(&self) -> TaskMetrics;
+}
+
 /// Has a place in a tree.
 pub trait ContextualizedTask {
     /// The task this one belongs to.
@@ -133,6 +140,7 @@ pub trait AsyncTask<T, E>:
     + TimedTask
     + CancellableTask
     + RecoverableTask
+    + MetricsEnabledTask
     + ContextualizedTask
     + Future<Output = Result<T, TaskError<E>>>
 {
@@ -145,6 +153,7 @@ impl<A, T, E> AsyncTask<T, E> for A where
         + TimedTask
         + CancellableTask
         + RecoverableTask
+        + MetricsEnabledTask
         + ContextualizedTask
         + Future<Output = Result<T, TaskError<E>>>
 {
@@ -230,6 +239,11 @@ macro_rules! by_record {
             fn is_recovering(&self) -> bool {
                 let seen = record(self).snapshot();
                 seen.state() == State::Waiting || (seen.attempt() > 1 && !seen.state().is_terminal())
+            }
+        }
+        impl<$($generics)*> MetricsEnabledTask for $task {
+            fn metrics(&self) -> TaskMetrics {
+                record(self).metrics()
             }
         }
         impl<$($generics)*> ContextualizedTask for $task {

@@ -12,6 +12,7 @@ use super::TaskId;
 use super::callbacks::Callback;
 use super::error::Cancellation;
 use super::header::{Node, TaskRecord};
+use crate::metrics::TaskMetrics;
 use crate::{Moment, Refused};
 
 /// A reference to a task, whatever it yields. Dereferences to [`TaskRecord`].
@@ -185,6 +186,21 @@ impl TaskRecord {
             extra.give_up_callbacks();
         }
         Ok(())
+    }
+
+    /// What the task cost so far, as far as it is [metered](super::TaskBuilder::metered).
+    #[must_use]
+    pub fn metrics(&self) -> TaskMetrics {
+        let header = self.header();
+        let mut metrics = TaskMetrics {
+            queued: header.started().map(|started| started.since(header.created)),
+            attempts: self.attempt(),
+            ..TaskMetrics::default()
+        };
+        if let Some(meter) = header.watch().and_then(|watch| watch.meter.as_ref()) {
+            meter.read(&mut metrics);
+        }
+        metrics
     }
 
     /// The task this one belongs to.

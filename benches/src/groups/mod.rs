@@ -7,6 +7,7 @@ pub mod credit;
 pub mod edge;
 pub mod failures;
 pub mod flights;
+pub mod metrics;
 pub mod pipeline;
 pub mod priorities;
 pub mod rate;
@@ -28,6 +29,7 @@ use crate::{Group, Meter, Sample};
 /// All groups, in the order in which they are reported.
 pub const ALL: &[Group] = &[
     spawn::GROUP,
+    metrics::GROUP,
     cancel::GROUP,
     breaker::GROUP,
     edge::GROUP,

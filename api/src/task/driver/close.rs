@@ -50,6 +50,9 @@ where
     /// Closes the scope to new children, and tells those who are there if the work has failed.
     #[cold]
     fn end_in_company(&mut self, result: Result<T, TaskError<E>>) {
+        if result.is_ok() && self.header().extra_if_any().is_some_and(Extra::close_if_empty) {
+            return self.end_deserted(result);
+        }
         *self.phase = Phase::Closing;
         let failed = result.as_ref().err().map(|error| match error.cause() {
             Cause::TimedOut(_) => Reason::Deadline,
@@ -66,6 +69,22 @@ where
                     .condemn_children(level.unwrap_or(Level::Graceful), reason);
             }
         }
+    }
+
+    /// Those who were part of the task have left, so nobody is waited for unless the task was cancelled.
+    fn end_deserted(&mut self, result: Result<T, TaskError<E>>) {
+        let result = self.finish(result);
+        if self.header().lifecycle.is_cancelled() {
+            *self.phase = Phase::Ended;
+            self.rest.get_or_insert_default().result = Some(result);
+            return;
+        }
+        // It ended without having been cancelled, and cannot be any more: no callback runs.
+        if let Some(extra) = self.header().extra_if_any() {
+            extra.give_up_callbacks();
+        }
+        self.end_watch();
+        self.leave(result);
     }
 
     /// One step of the end.
@@ -93,6 +112,7 @@ where
         let result = self
             .take_result()
             .unwrap_or_else(|| Err(self.header().error(Cause::Taken)));
+        self.end_watch();
         self.leave(result);
         Step::Again
     }
@@ -232,6 +252,7 @@ where
             self.header().condemn_children(Level::KillHard, Reason::Parent);
             extra.give_up_callbacks();
         }
+        self.end_watch();
         self.leave(result);
     }
 }

@@ -18,6 +18,7 @@
 
 mod close;
 mod rest;
+mod watched;
 
 use alloc::sync::Arc;
 use core::future::Future;
@@ -62,6 +63,8 @@ pin_project! {
         phase: Phase,
         // Whether somebody may hold a context, and so enter children.
         contextual: bool,
+        // Whether something accompanies the task; see `watched.rs`.
+        watched: bool,
         rest: Option<Box<Rest<R::Sleep, T, E>>>,
     }
 
@@ -146,6 +149,7 @@ where
         plan: P,
         rescue: B,
         breaker: Option<CircuitBreaker>,
+        watched: bool,
     ) -> Self {
         let rest = breaker.map(|breaker| Box::new(Rest::guarded(breaker)));
         let (stage, phase) = (Stage::Idle, Phase::Work);
@@ -157,6 +161,7 @@ where
             stage,
             phase,
             contextual: false,
+            watched,
             rest,
         }
     }
@@ -175,27 +180,10 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        loop {
-            let seen = this.header().lifecycle.snapshot();
-            let step = match *this.phase {
-                Phase::Work if seen.level().is_none() => this.work(cx),
-                Phase::Work => this.work_on_notice(cx, seen),
-                Phase::Closing | Phase::Ended => this.close(cx),
-                Phase::Left => return Poll::Ready(()),
-            };
-            match step {
-                Step::Again => {}
-                Step::Yield => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Step::End(result) => this.end(result),
-                Step::Park(until) => {
-                    if this.park(cx, until, seen).is_pending() {
-                        return Poll::Pending;
-                    }
-                }
-            }
+        if *this.watched {
+            this.poll_watched(cx)
+        } else {
+            this.run(cx)
         }
     }
 }
@@ -211,6 +199,33 @@ where
     #[inline]
     fn header(&self) -> &Header {
         self.record.header()
+    }
+
+    /// Steps until the task waits for something or is over.
+    #[inline]
+    fn run(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        loop {
+            let seen = self.header().lifecycle.snapshot();
+            let step = match *self.phase {
+                Phase::Work if seen.level().is_none() => self.work(cx),
+                Phase::Work => self.work_on_notice(cx, seen),
+                Phase::Closing | Phase::Ended => self.close(cx),
+                Phase::Left => return Poll::Ready(()),
+            };
+            match step {
+                Step::Again => {}
+                Step::Yield => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Step::End(result) => self.end(result),
+                Step::Park(until) => {
+                    if self.park(cx, until, seen).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
     }
 
     /// One step of the work of a task that was told to stop.

@@ -148,7 +148,7 @@ async fn thousands<H: Future>(times: u64, spawn: impl Fn(u64) -> H) {
 }
 
 /// Runs `work` inside a task of `runtime`, as a service would.
-fn inside<F>(
+pub(crate) fn inside<F>(
     runtime: &Arc<Executor>,
     work: impl Fn(u64) -> F + 'static,
 ) -> impl FnMut(u64) -> Sample + 'static

@@ -1,0 +1,53 @@
+//! The polls of a task that is watched.
+
+use alloc::sync::Arc;
+use core::task::{self, Poll};
+
+use super::super::plan::{Plan, Rescue};
+use super::DriverProjection;
+use crate::Runtime;
+
+impl<R, T, E, P, B> DriverProjection<'_, R, T, E, P, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    P: Plan<R, T, E>,
+    B: Rescue<T, E>,
+{
+    /// A poll that is accompanied. It begins when the task starts and ends when the task ends, where it does either.
+    #[cold]
+    pub(super) fn poll_watched(&mut self, cx: &task::Context<'_>) -> Poll<()> {
+        let Some(watching) = self.header().watching().map(Arc::clone) else {
+            // Set before the driver was made; the arm keeps the engine total.
+            return Poll::Ready(());
+        };
+        let waker = Arc::clone(&watching).waker(cx.waker());
+        if let Some(meter) = &watching.watch().meter {
+            meter.begin(|| watching.now());
+        }
+        let polled = self.run(&mut task::Context::from_waker(&waker));
+        if polled.is_pending()
+            && let Some(meter) = &watching.watch().meter
+        {
+            meter.end(self.header().started(), |_| watching.now());
+        }
+        polled
+    }
+
+    /// The last poll is over, before whoever waits for the result can ask what the task cost.
+    pub(super) fn end_watch(&self) {
+        let Some(watching) = self.header().watching() else {
+            return;
+        };
+        let watch = watching.watch();
+        if let Some(meter) = &watch.meter {
+            // Callbacks may run in polls that begin after the end.
+            let ended = |began| self.header().ended().filter(|ended| *ended >= began);
+            meter.end(self.header().started(), |began| {
+                ended(began).unwrap_or_else(|| watching.now())
+            });
+        }
+        watch.end();
+    }
+}
