@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod conformance;
 pub mod emit;
 mod entry;
+pub mod guard;
 pub mod metrics;
 mod moment;
 mod root;
@@ -32,6 +33,7 @@ pub mod prelude {
         Borrowed, CountUnits as _, EmittingTask, EmittingTaskBuilder, Fold, LastEvent, Merge, Overflow,
         ReceiverStrategy, StreamingEvent,
     };
+    pub use crate::guard::{ConcurrencyLimit, Patience, RateLimiter, RetryBudget};
     #[doc(no_inline)]
     pub use crate::metrics::{Measured, Metrics};
     #[doc(no_inline)]

@@ -41,6 +41,7 @@ mod combine;
 mod deadline;
 mod differences;
 mod errors;
+mod guard;
 mod join;
 mod local;
 mod metrics;
@@ -202,6 +203,24 @@ macro_rules! conformance {
                 inside a_probe_that_hangs_gives_its_place_back_when_its_lease_ends
                 inside a_panic_a_timeout_and_slowness_count
                 inside the_window_slides_however_many_successes_came_before
+                outside settings_that_cannot_be_followed_are_refused
+            }
+            guard {
+                inside a_rate_lets_so_many_through_and_the_others_wait_their_turn
+                inside whoever_may_not_wait_is_told_when_to_come_back
+                inside retry_comes_back_when_the_rate_says
+                inside a_refused_attempt_is_one_of_those_that_are_allowed
+                inside nobody_waits_past_a_deadline_or_longer_than_allowed
+                inside who_leaves_the_line_lets_the_next_one_try
+                inside a_place_is_free_again_whatever_the_end
+                inside never_more_run_at_once_and_all_places_come_back
+                inside the_breaker_is_asked_first_and_nothing_is_taken_for_nothing
+                inside whoever_has_waited_asks_the_breaker_again
+                inside a_limit_learns_from_overload_and_not_from_other_failures
+                inside a_budget_bounds_retries_when_everything_fails
+                inside trying_again_after_a_guard_refused_draws_nothing
+                inside the_floor_of_a_budget_comes_back_in_each_period
+                inside an_error_says_why_it_was_not_tried_again
                 outside settings_that_cannot_be_followed_are_refused
             }
             tree {

@@ -11,7 +11,7 @@ use sweet_async_core::lifecycle::Level;
 
 use super::TaskId;
 use super::context::Context;
-use super::driver::{Driver, GRACE};
+use super::driver::{Driver, GRACE, Guarding};
 use super::error::{Cause, Invalid, Rejection, TaskError};
 use super::handle::Task;
 use super::header::{Header, Node, TaskRecord};
@@ -22,6 +22,7 @@ use super::view::TaskRef;
 use super::watch::{Watch, Watching};
 use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
 use crate::breaker::CircuitBreaker;
+use crate::guard::{ConcurrencyLimit, Guards, RateLimiter, RetryBudget};
 use crate::metrics::Metrics;
 use crate::{LocalSpawn, Moment, Refused, Runtime};
 
@@ -59,7 +60,7 @@ struct Config {
     timeout: Option<Duration>,
     grace: Duration,
     cancel_on_drop: Option<Level>,
-    breaker: Option<CircuitBreaker>,
+    guarding: Guarding,
     parent: Option<Node>,
     /// Whose deadline the task inherits, if not its parent's.
     after: Option<Node>,
@@ -75,7 +76,10 @@ impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
             timeout: None,
             grace: GRACE,
             cancel_on_drop: None,
-            breaker: None,
+            guarding: Guarding {
+                breaker: None,
+                others: None,
+            },
             parent: None,
             after: None,
             metrics: None,
@@ -131,7 +135,7 @@ impl<R: Runtime, T, E, P, B> TaskBuilder<R, T, E, P, B> {
     /// refused fails with [`Cause::CircuitOpen`](super::Cause::CircuitOpen), which says when to come back; with
     /// [`retry`](Self::retry) the task waits that long, if its deadline allows.
     pub fn with_circuit_breaker(mut self, breaker: &CircuitBreaker) -> Self {
-        self.config.breaker = Some(breaker.clone());
+        self.config.guarding.breaker = Some(breaker.clone());
         self
     }
 
@@ -145,6 +149,38 @@ impl<R: Runtime, T, E, P, B> TaskBuilder<R, T, E, P, B> {
     pub const fn metrics(mut self, metrics: Metrics) -> Self {
         self.config.metrics = Some(metrics);
         self
+    }
+
+    /// Asks `limit` for a place before each attempt, and tells it afterwards how the attempt went.
+    ///
+    /// An attempt that is not let through waits or fails with [`Cause::LimitReached`](super::Cause::LimitReached), as the
+    /// [`Patience`](crate::guard::Patience) of the handle says. For the order in which guards are asked and what they are
+    /// told, see [`guard`](crate::guard).
+    pub fn with_concurrency_limit(mut self, limit: &ConcurrencyLimit) -> Self {
+        self.guards().limit = Some(limit.clone());
+        self
+    }
+
+    /// Asks `rate` before each attempt.
+    ///
+    /// An attempt that is not let through waits or fails with [`Cause::RateLimited`](super::Cause::RateLimited), which says
+    /// when to come back, as the [`Patience`](crate::guard::Patience) of the handle says.
+    pub fn with_rate_limit(mut self, rate: &RateLimiter) -> Self {
+        self.guards().rate = Some(rate.clone());
+        self
+    }
+
+    /// Draws each retry from `budget`, and pays in once. Without [`retry`](Self::retry) it is paid and never drawn from.
+    ///
+    /// If nothing is there, the task ends with the failure at hand, and [`TaskError::no_retry`] says why.
+    pub fn with_retry_budget(mut self, budget: &RetryBudget) -> Self {
+        self.guards().budget = Some(budget.clone());
+        self
+    }
+
+    /// The guards besides the breaker.
+    fn guards(&mut self) -> &mut Guards {
+        self.config.guarding.others.get_or_insert_default()
     }
 
     /// Makes the task a child of the one that `cx` belongs to; see [`Context::spawn_child`].
@@ -495,7 +531,7 @@ where
         timeout,
         grace,
         cancel_on_drop,
-        breaker,
+        guarding,
         parent,
         after,
         metrics,
@@ -548,7 +584,7 @@ where
         runtime.clone(),
         plan,
         rescue,
-        breaker,
+        guarding,
         is_watched,
     );
     // A driver that is handed back, or dropped before it was polled, rejects the task and leaves the scope.
@@ -601,7 +637,8 @@ impl<R, T, E, P, B> fmt::Debug for TaskBuilder<R, T, E, P, B> {
             .field("timeout", &self.config.timeout)
             .field("grace", &self.config.grace)
             .field("cancel_on_drop", &self.config.cancel_on_drop)
-            .field("circuit_breaker", &self.config.breaker)
+            .field("circuit_breaker", &self.config.guarding.breaker)
+            .field("guards", &self.config.guarding.others)
             .finish_non_exhaustive()
     }
 }

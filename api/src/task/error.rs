@@ -14,6 +14,7 @@ use sweet_async_core::lifecycle::{Level, Reason};
 
 use super::TaskId;
 use super::id::IdsExhausted;
+use crate::guard::{BudgetSpent, LimitReached, RateLimited};
 
 /// A task that ended without a value: which task, in which attempt, and why.
 ///
@@ -30,6 +31,7 @@ struct Inner<E> {
     task: Option<TaskId>,
     name: Cow<'static, str>,
     attempt: u16,
+    no_retry: Option<NoRetry>,
 }
 
 /// Why a task has no value.
@@ -51,6 +53,10 @@ pub enum Cause<E> {
     },
     /// The circuit breaker refused the last attempt.
     CircuitOpen(CircuitOpen),
+    /// The concurrency limit refused the last attempt.
+    LimitReached(LimitReached),
+    /// The rate limiter refused the last attempt.
+    RateLimited(RateLimited),
     /// The task never ran.
     Rejected(Rejection),
     /// Both the work and its fallback failed.
@@ -62,6 +68,22 @@ pub enum Cause<E> {
     },
     /// The handle had given its result away before.
     Taken,
+}
+
+/// Why work that may be tried again was not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum NoRetry {
+    /// As many attempts were made as the policy allows.
+    Attempts,
+    /// The next attempt would not have begun within the policy's total time.
+    TotalTime,
+    /// The next attempt would not have begun before the deadline.
+    Deadline,
+    /// The classifier said so, or what happened is never tried again.
+    Permanent,
+    /// The retry budget is used up.
+    Budget(BudgetSpent),
 }
 
 /// What a task unwound with.
@@ -154,8 +176,14 @@ impl<E> TaskError<E> {
                 task,
                 name,
                 attempt,
+                no_retry: None,
             }),
         }
+    }
+
+    pub(crate) fn with_no_retry(mut self, why: Option<NoRetry>) -> Self {
+        self.inner.no_retry = why;
+        self
     }
 
     /// Why.
@@ -203,8 +231,16 @@ impl<E> TaskError<E> {
             task,
             name,
             attempt,
+            no_retry,
         } = *self.inner;
-        TaskError::new(cause.map_by(f), task, name, attempt)
+        TaskError::new(cause.map_by(f), task, name, attempt).with_no_retry(no_retry)
+    }
+
+    /// Why no further attempt was made, if the work may be tried again; `None` for a task without a retry policy, and for
+    /// one that ended for another reason than a failed attempt.
+    #[must_use]
+    pub fn no_retry(&self) -> Option<NoRetry> {
+        self.inner.no_retry
     }
 
     /// The work's own error, if that is the cause.
@@ -252,6 +288,8 @@ impl<E> Cause<E> {
                 error: error.map(f),
             },
             Self::CircuitOpen(open) => Cause::CircuitOpen(open),
+            Self::LimitReached(reached) => Cause::LimitReached(reached),
+            Self::RateLimited(limited) => Cause::RateLimited(limited),
             Self::Rejected(rejection) => Cause::Rejected(rejection),
             Self::FallbackFailed { primary, fallback } => match Arc::try_unwrap(primary) {
                 Ok(primary) => Cause::FallbackFailed {
@@ -327,6 +365,7 @@ impl<E: fmt::Debug> fmt::Debug for TaskError<E> {
             .field("task", &self.inner.task)
             .field("name", &self.inner.name)
             .field("attempt", &self.inner.attempt)
+            .field("no_retry", &self.inner.no_retry)
             .finish()
     }
 }
@@ -360,6 +399,8 @@ impl<E: fmt::Display> fmt::Display for Cause<E> {
                     .map_or(Ok(()), |error| write!(f, " and returned: {error}"))
             }
             Self::CircuitOpen(open) => open.fmt(f),
+            Self::LimitReached(reached) => reached.fmt(f),
+            Self::RateLimited(limited) => limited.fmt(f),
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::FallbackFailed { primary, fallback } => {
                 write!(
@@ -390,6 +431,18 @@ impl fmt::Display for TimedOut {
             Limit::Attempt => f.write_str("the limit of its attempt"),
             Limit::Own => f.write_str("its own deadline"),
             Limit::Inherited => write!(f, "the deadline inherited from task {}", self.deadline_of),
+        }
+    }
+}
+
+impl fmt::Display for NoRetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attempts => f.write_str("all attempts were made"),
+            Self::TotalTime => f.write_str("the total time of the attempts would be over"),
+            Self::Deadline => f.write_str("the deadline would be over"),
+            Self::Permanent => f.write_str("it would fail again"),
+            Self::Budget(spent) => spent.fmt(f),
         }
     }
 }
@@ -455,6 +508,8 @@ impl<E: Error + 'static> Error for TaskError<E> {
             Cause::TimedOut(timed_out) => Some(timed_out),
             Cause::Cancelled { error, .. } => error.as_ref().map(|error| error as _),
             Cause::CircuitOpen(open) => Some(open),
+            Cause::LimitReached(reached) => Some(reached),
+            Cause::RateLimited(limited) => Some(limited),
             Cause::Rejected(rejection) => Some(rejection),
             Cause::FallbackFailed { fallback, .. } => Some(fallback),
             Cause::Panicked(panic) => Some(panic),

@@ -43,7 +43,9 @@ mod work;
 pub use builder::{Retrying, Single, SpawningTaskBuilder, TaskBuilder};
 pub use combine::{AsyncResult, Mapped, Mapping, OnError, OnValue, SpawningTask, TaskResult};
 pub use context::{Context, Stopped};
-pub use error::{Cancellation, Cause, CircuitOpen, Invalid, Limit, Panic, Rejection, TaskError, TimedOut};
+pub use error::{
+    Cancellation, Cause, CircuitOpen, Invalid, Limit, NoRetry, Panic, Rejection, TaskError, TimedOut,
+};
 pub use handle::{CancellationResult, Task};
 pub use header::{Awaited, TaskRecord};
 pub use id::{IdsExhausted, ParseTaskIdError, TaskId};

@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 
 use super::context::{Context, Stopped};
 use super::error::{Cancellation, Cause, Panic, TaskError};
-use super::retry::{Classify, Retry};
+use super::retry::{Again, Classify, Made, Retry};
 use super::view::TaskRef;
 use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
 use crate::Runtime;
@@ -44,8 +44,8 @@ pub(crate) trait Plan<R: Runtime, T, E> {
     fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt>;
 
     /// After how long to try again, if at all.
-    fn again(&mut self, _runtime: &R, _cause: &Cause<E>, _spent: Duration) -> Option<Duration> {
-        None
+    fn again(&mut self, _runtime: &R, _cause: &Cause<E>, _spent: Duration) -> Again {
+        Again::NEVER
     }
 
     /// Whether anything is left that could be begun.
@@ -208,7 +208,6 @@ where
     type Attempt = Lift<<F::Output as IntoAsyncResult<T, E, M>>::Future>;
 
     fn begin(&mut self, _: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
-        self.made = self.made.saturating_add(1);
         Some(Lift {
             future: self.work.as_mut()?.call_again(context).into_async_result(),
         })
@@ -223,13 +222,19 @@ where
         self.work = None;
     }
 
-    fn again(&mut self, runtime: &R, cause: &Cause<E>, spent: Duration) -> Option<Duration> {
-        let random = || runtime.random();
-        let delay = self
-            .retry
-            .next(&self.classify, cause, self.made, self.previous, spent, random)?;
-        self.previous = delay;
-        Some(delay)
+    fn again(&mut self, runtime: &R, cause: &Cause<E>, spent: Duration) -> Again {
+        // Counted here, so that an attempt which a guard refused is one too.
+        self.made = self.made.saturating_add(1);
+        let made = Made {
+            attempts: self.made,
+            previous: self.previous,
+            spent,
+        };
+        let again = self.retry.next(&self.classify, cause, made, || runtime.random());
+        if let Ok(delay) = again.delay {
+            self.previous = delay;
+        }
+        again
     }
 
     fn attempt_timeout(&self) -> Option<Duration> {

@@ -2,16 +2,18 @@
 
 use core::time::Duration;
 
-use sweet_async_core::backoff::Backoff;
 pub use sweet_async_core::backoff::Jitter;
+use sweet_async_core::backoff::{Backoff, Stop};
 
-use super::error::{Cause, CircuitOpen, Invalid, Limit, TimedOut};
+use super::error::{Cause, CircuitOpen, Invalid, Limit, NoRetry, TimedOut};
+use crate::guard::RateLimited;
 
 /// How often, after how long, and how long at most failed work is tried again.
 ///
 /// Delays are counted in milliseconds, rounded up. A wait never outlasts the task's deadline: if it would, the task ends
 /// with the failure at hand. What is tried again: an error that the classifier does not refuse, an attempt that took
-/// too long, and an attempt that the circuit breaker refused, once the breaker says it is worth it. A panic is not.
+/// too long, and an attempt that a guard refused, once the guard says it is worth it, or, where it cannot say, after the
+/// delay that is due. A panic is not. [`TaskError::no_retry`](super::TaskError::no_retry) says why it was not tried again.
 ///
 /// # Examples
 /// ```
@@ -148,12 +150,12 @@ impl Retry {
         }
     }
 
-    pub(super) const fn limit(&self) -> Option<Duration> {
+    pub(crate) const fn limit(&self) -> Option<Duration> {
         self.attempt_timeout
     }
 
     /// Whether the settings make sense, also together with the task's timeout.
-    pub(super) fn check(&self, timeout: Option<Duration>) -> Result<(), Invalid> {
+    pub(crate) fn check(&self, timeout: Option<Duration>) -> Result<(), Invalid> {
         if self.attempts == 0 {
             return Err(Invalid::ZeroAttempts);
         }
@@ -164,40 +166,80 @@ impl Retry {
         }
     }
 
-    /// The delay before the next attempt, if one is due.
-    pub(super) fn next<E>(
+    /// What to do after an attempt.
+    pub(crate) fn next<E>(
         &self,
         classify: &impl Classify<E>,
         cause: &Cause<E>,
-        attempt: u32,
-        previous: Duration,
-        spent: Duration,
+        made: Made,
         random: impl FnOnce() -> u32,
-    ) -> Option<Duration> {
+    ) -> Again {
         let verdict = match cause {
             Cause::Failed(error) => classify.classify(error),
             Cause::TimedOut(TimedOut {
                 limit: Limit::Attempt,
                 ..
-            }) => Verdict::Retry,
-            Cause::CircuitOpen(CircuitOpen { retry_in: Some(wait) }) => Verdict::RetryAfter(*wait),
+            })
+            | Cause::LimitReached(_) => Verdict::Retry,
+            Cause::CircuitOpen(CircuitOpen { retry_in: Some(wait) })
+            | Cause::RateLimited(RateLimited { retry_in: wait }) => Verdict::RetryAfter(*wait),
             _ => Verdict::GiveUp,
         };
+        Again {
+            overloaded: matches!((cause, verdict), (Cause::Failed(_), Verdict::RetryAfter(_))),
+            delay: self.delay(verdict, made, random).map_err(Some),
+        }
+    }
+
+    fn delay(&self, verdict: Verdict, made: Made, random: impl FnOnce() -> u32) -> Result<Duration, NoRetry> {
         if verdict == Verdict::GiveUp {
-            return None;
+            return Err(NoRetry::Permanent);
         }
         let due = self
             .backoff
-            .next(attempt, millis(previous), millis(spent), random())
-            .ok()?;
+            .next(made.attempts, millis(made.previous), millis(made.spent), random());
+        let due = due.map_err(|stop| match stop {
+            Stop::OutOfTime { .. } => NoRetry::TotalTime,
+            _ => NoRetry::Attempts,
+        })?;
         match verdict {
             Verdict::RetryAfter(wait) => {
-                let in_time = self.total.is_none_or(|total| spent.saturating_add(wait) < total);
-                in_time.then_some(wait)
+                let in_time = self
+                    .total
+                    .is_none_or(|total| made.spent.saturating_add(wait) < total);
+                in_time.then_some(wait).ok_or(NoRetry::TotalTime)
             }
-            _ => Some(Duration::from_millis(u64::from(due))),
+            _ => Ok(Duration::from_millis(u64::from(due))),
         }
     }
+}
+
+/// What was done so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    /// How many attempts were made.
+    pub(crate) attempts: u32,
+    /// The last delay.
+    pub(crate) previous: Duration,
+    /// The time since the first attempt began.
+    pub(crate) spent: Duration,
+}
+
+/// What to do after an attempt that failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Again {
+    /// After how long to try again, or why not; there is nothing to say of work that is begun once.
+    pub(crate) delay: Result<Duration, Option<NoRetry>>,
+    /// The other side said that it has too much to do.
+    pub(crate) overloaded: bool,
+}
+
+impl Again {
+    /// Of work that is begun once.
+    pub(crate) const NEVER: Self = Self {
+        delay: Err(None),
+        overloaded: false,
+    };
 }
 
 /// Whole milliseconds, rounded up; saturates at 49 days.

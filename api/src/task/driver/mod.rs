@@ -4,7 +4,7 @@
 //!   Idle --> Attempt --> ... --> Gone          the work; every way out of it has a result
 //!              |   ^
 //!              v   |
-//!            Backoff        Rescue             between attempts; the fallback after the last
+//!        Backoff, Queue     Rescue             between attempts, or waiting for a guard; the fallback after the last
 //!
 //!   result --> children join --> lifecycle.finish --> callbacks --> leave the scope --> slot   (`close.rs`)
 //! ```
@@ -31,13 +31,14 @@ use std::panic::catch_unwind;
 use pin_project_lite::pin_project;
 use sweet_async_core::lifecycle::{Level, Snapshot, Start};
 
+pub(super) use self::rest::Guarding;
 use self::rest::Rest;
 use super::context::Context;
-use super::error::{Cause, Limit, Panic, TaskError, TimedOut};
+use super::error::{Cause, Limit, NoRetry, Panic, TaskError, TimedOut};
 use super::header::{Header, Node, TaskRecord};
 use super::plan::{Fault, Plan, Rescue};
 use super::slot::Slot;
-use crate::breaker::CircuitBreaker;
+use crate::guard::{Asking, Held, Told};
 use crate::{Moment, Runtime};
 
 pin_project! {
@@ -100,6 +101,7 @@ pin_project! {
         Backoff {
             until: Moment,
         },
+        Queue,
         Rescue {
             #[pin]
             work: F,
@@ -148,10 +150,10 @@ where
         runtime: R,
         plan: P,
         rescue: B,
-        breaker: Option<CircuitBreaker>,
+        guarding: Guarding,
         watched: bool,
     ) -> Self {
-        let rest = breaker.map(|breaker| Box::new(Rest::guarded(breaker)));
+        let rest = Rest::guarded(guarding);
         let (stage, phase) = (Stage::Idle, Phase::Work);
         Self {
             record,
@@ -231,7 +233,7 @@ where
     /// One step of the work of a task that was told to stop.
     #[cold]
     fn work_on_notice(&mut self, cx: &mut task::Context<'_>, seen: Snapshot) -> Step<T, E> {
-        let idle = matches!(*self.stage, Stage::Idle | Stage::Backoff { .. });
+        let idle = matches!(*self.stage, Stage::Idle | Stage::Backoff { .. } | Stage::Queue);
         let fenced = P::FENCED && matches!(*self.stage, Stage::Attempt { .. });
         let at_once = idle || (seen.level() >= Some(Level::Kill) && !fenced);
         if seen.state().is_terminal() || (at_once && !seen.is_shielded()) {
@@ -273,6 +275,7 @@ where
                 let until = *until;
                 self.back_off(until)
             }
+            StageProjection::Queue => self.queue(cx),
             StageProjection::Rescue { work, primary } => {
                 let primary = Arc::clone(primary);
                 match poll_work(&*self.runtime, work, cx) {
@@ -315,14 +318,43 @@ where
         }
     }
 
-    /// Begins an attempt, if the breaker lets it.
+    /// Begins an attempt, if the guards let it.
     #[inline]
     fn begin(&mut self) -> Step<T, E> {
-        if let Some(rest) = self.rest
-            && let Err(refused) = rest.admit(&*self.runtime)
-        {
-            return self.settle(Cause::CircuitOpen(refused));
+        if let Some(rest) = self.rest {
+            match rest.admit(&*self.runtime, self.record.header().deadline) {
+                Ok(()) => {}
+                Err(Held::Refused(refusal)) => return self.settle(refusal.into()),
+                Err(Held::Wait(_)) => {
+                    self.stage.set(Stage::Queue);
+                    return Step::Again;
+                }
+            }
         }
+        self.attempt()
+    }
+
+    /// One step of waiting for a guard.
+    #[cold]
+    fn queue(&mut self, cx: &task::Context<'_>) -> Step<T, E> {
+        let (now, deadline) = (self.runtime.now(), self.header().deadline);
+        if now >= deadline {
+            return self.time_out(now, None);
+        }
+        let Some(rest) = self.rest else {
+            return self.attempt();
+        };
+        let waker = Some(cx.waker());
+        match rest.queue(Asking { now, deadline, waker }) {
+            Ok(()) => self.attempt(),
+            Err(Held::Refused(refusal)) => self.settle(refusal.into()),
+            Err(Held::Wait(until)) => Step::Park(until.min(deadline)),
+        }
+    }
+
+    /// Begins an attempt that was admitted.
+    #[inline]
+    fn attempt(&mut self) -> Step<T, E> {
         if let Some(limit) = self.plan.attempt_timeout() {
             let limit = self.runtime.now() + limit;
             self.rest.get_or_insert_default().attempt_end = Some(limit);
@@ -359,10 +391,12 @@ where
     /// An attempt has no value: another one, the fallback, or the end.
     #[cold]
     fn settle(&mut self, cause: Cause<E>) -> Step<T, E> {
-        self.record(Told::Failed);
-        self.drop_work();
+        let overdue = matches!(cause, Cause::TimedOut(_));
+        let failed = if overdue { Told::Overloaded } else { Told::Failed };
         let seen = self.header().lifecycle.snapshot();
         if seen.level().is_some() {
+            self.record(failed);
+            self.drop_work();
             return Step::End(Err(match cause {
                 Cause::Failed(error) => self.cancelled(seen, Some(error)),
                 cause => self.header().error(cause),
@@ -371,36 +405,62 @@ where
         let now = self.runtime.now();
         let spent = now.since(self.header().started().unwrap_or(now));
         let (plan, runtime) = (&mut *self.plan, &*self.runtime);
-        match catch_unwind(AssertUnwindSafe(|| plan.again(runtime, &cause, spent))) {
-            Ok(Some(delay)) => {
-                let until = now + delay;
-                // A wait that would outlast the deadline is not begun: its end is known now.
-                if until < self.header().deadline && self.header().lifecycle.wait().is_ok() {
-                    self.stage.set(Stage::Backoff { until });
-                    // Work that fails at once and is tried again at once must not keep the executor to itself.
-                    return if until <= now { Step::Yield } else { Step::Again };
-                }
-            }
-            Ok(None) => {}
+        let again = catch_unwind(AssertUnwindSafe(|| plan.again(runtime, &cause, spent)));
+        let overloaded = again.as_ref().is_ok_and(|again| again.overloaded);
+        self.record(if overloaded { Told::Overloaded } else { failed });
+        self.drop_work();
+        let no_retry = match again.map(|again| again.delay) {
+            Ok(Ok(delay)) => match self.wait_for(&cause, now, now + delay) {
+                Ok(step) => return step,
+                Err(no_retry) => no_retry,
+            },
+            Ok(Err(no_retry)) => no_retry,
             // The classifier is the caller's code as well.
-            Err(payload) => return self.rescue(Cause::Panicked(Panic::new(payload))),
+            Err(payload) => return self.rescue(Cause::Panicked(Panic::new(payload)), None),
+        };
+        self.rescue(cause, no_retry)
+    }
+
+    /// Waits for the next attempt.
+    #[cold]
+    fn wait_for(
+        &mut self,
+        cause: &Cause<E>,
+        now: Moment,
+        until: Moment,
+    ) -> Result<Step<T, E>, Option<NoRetry>> {
+        // A wait that would outlast the deadline is not begun: its end is known now.
+        if until >= self.header().deadline {
+            return Err(Some(NoRetry::Deadline));
         }
-        self.rescue(cause)
+        if let Some(rest) = self.rest {
+            rest.draw(cause, now)
+                .map_err(|spent| Some(NoRetry::Budget(spent)))?;
+        }
+        // Refused only if the task was cancelled hard meanwhile.
+        if self.header().lifecycle.wait().is_err() {
+            return Err(None);
+        }
+        self.stage.set(Stage::Backoff { until });
+        // Work that fails at once and is tried again at once must not keep the executor to itself.
+        Ok(if until <= now { Step::Yield } else { Step::Again })
     }
 
     #[cold]
-    fn rescue(&mut self, cause: Cause<E>) -> Step<T, E> {
+    fn rescue(&mut self, cause: Cause<E>, no_retry: Option<NoRetry>) -> Step<T, E> {
         let rescuable = matches!(
             &cause,
             Cause::Failed(_)
                 | Cause::Panicked(_)
                 | Cause::CircuitOpen(_)
+                | Cause::LimitReached(_)
+                | Cause::RateLimited(_)
                 | Cause::TimedOut(TimedOut {
                     limit: Limit::Attempt | Limit::Own,
                     ..
                 })
         );
-        let error = self.header().error(cause);
+        let error = self.header().error(cause).with_no_retry(no_retry);
         if !rescuable {
             return Step::End(Err(error));
         }
@@ -430,7 +490,7 @@ where
     /// A deadline of the whole task passed.
     #[cold]
     fn time_out(&mut self, now: Moment, primary: Option<Arc<TaskError<E>>>) -> Step<T, E> {
-        self.record(Told::Failed);
+        self.record(Told::Overloaded);
         self.drop_work();
         let header = self.header();
         let (inherited, from) = header.inherited();
@@ -450,7 +510,7 @@ where
             Some(primary) => self.both_failed(primary, cause),
             // A task that was told to stop and ran into its deadline was cancelled.
             None if self.header().lifecycle.is_cancelled() => Step::End(Err(self.header().error(cause))),
-            None => self.rescue(cause),
+            None => self.rescue(cause, None),
         }
     }
 
@@ -462,7 +522,7 @@ where
         let _ = catch_unwind(AssertUnwindSafe(move || stage.set(Stage::Gone)));
     }
 
-    /// Tells the breaker how an attempt that it admitted went; the first telling counts.
+    /// Tells the guards how an attempt that they admitted went; the first telling counts.
     #[inline]
     fn record(&mut self, how: Told) {
         if let Some(rest) = self.rest {
@@ -492,14 +552,6 @@ fn poll_work<R: Runtime, F: Future>(
         runtime.about_to_run();
         work.poll(cx)
     }))
-}
-
-/// How an attempt went, for the breaker.
-#[derive(Clone, Copy)]
-enum Told {
-    Succeeded,
-    Failed,
-    Cancelled,
 }
 
 /// How long a cancelled task may take to end by itself, if its builder says nothing: 5 seconds.

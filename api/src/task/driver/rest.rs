@@ -10,10 +10,11 @@ use pin_project_lite::pin_project;
 use sweet_async_core::lifecycle::{Level, Reason, Snapshot};
 
 use super::super::callbacks::Running;
-use super::super::error::{Cause, CircuitOpen, Limit, TaskError, TimedOut};
+use super::super::error::{Cause, Limit, TaskError, TimedOut};
 use super::super::plan::{Plan, Rescue};
-use super::{DriverProjection, Phase, Stage, StageProjection, Step, Told};
+use super::{DriverProjection, Phase, Stage, StageProjection, Step};
 use crate::breaker::{Admission, CircuitBreaker};
+use crate::guard::{Asking, BudgetSpent, Guards, Held, Pass, Refusal, Told, Wait};
 use crate::{Moment, Runtime, Sleep};
 
 /// The part of a driver that is made when it is needed.
@@ -21,6 +22,8 @@ pub(super) struct Rest<S, T, E> {
     timer: Option<Pin<Box<Timer<S>>>>,
     breaker: Option<CircuitBreaker>,
     admission: Option<Admission>,
+    /// Of a task with more guards than a breaker.
+    guarded: Option<Box<Guarded>>,
     /// When the attempt under way has taken too long.
     pub(super) attempt_end: Option<Moment>,
     /// When graceful turns into kill.
@@ -39,6 +42,7 @@ impl<S, T, E> Default for Rest<S, T, E> {
             timer: None,
             breaker: None,
             admission: None,
+            guarded: None,
             attempt_end: None,
             grace_end: None,
             cleanup_end: None,
@@ -48,33 +52,116 @@ impl<S, T, E> Default for Rest<S, T, E> {
     }
 }
 
+/// What guards a task was given.
+#[derive(Clone, Default)]
+pub(in super::super) struct Guarding {
+    pub(in super::super) breaker: Option<CircuitBreaker>,
+    /// Those besides the breaker.
+    pub(in super::super) others: Option<Box<Guards>>,
+}
+
+/// The guards of a task that has more than a breaker, and what they gave it.
+struct Guarded {
+    guards: Guards,
+    wait: Wait,
+    pass: Option<Pass>,
+    /// Whether the retry budget was paid: once for each task.
+    paid: bool,
+}
+
+impl Guarded {
+    fn ask(&mut self, asking: Asking<'_>) -> Result<(), Held> {
+        self.pass = Some(self.guards.ask(&mut self.wait, asking)?);
+        if let (false, Some(budget)) = (self.paid, &self.guards.budget) {
+            budget.deposit();
+        }
+        self.paid = true;
+        Ok(())
+    }
+
+    fn tell(&mut self, how: Told, runtime: &impl Runtime) {
+        // Who is cancelled while it waits leaves its line.
+        self.wait = Wait::default();
+        if let Some(pass) = self.pass.take() {
+            self.guards.tell(pass, how, runtime.now());
+        }
+    }
+}
+
 impl<S, T, E> Rest<S, T, E> {
-    /// Of a task that asks `breaker`.
-    pub(super) fn guarded(breaker: CircuitBreaker) -> Self {
+    /// Of a task that has guards to ask; `None` of one that has none.
+    #[inline]
+    pub(super) fn guarded(guarding: Guarding) -> Option<Box<Self>> {
+        let Guarding { breaker, others } = guarding;
+        if let Some(mut guards) = others {
+            guards.breaker = breaker;
+            return Some(Box::new(Self::well_guarded(*guards)));
+        }
+        breaker.map(|breaker| {
+            Box::new(Self {
+                breaker: Some(breaker),
+                ..Self::default()
+            })
+        })
+    }
+
+    #[cold]
+    fn well_guarded(guards: Guards) -> Self {
         Self {
-            breaker: Some(breaker),
+            guarded: Some(Box::new(Guarded {
+                guards,
+                wait: Wait::default(),
+                pass: None,
+                paid: false,
+            })),
             ..Self::default()
         }
     }
 
-    /// Asks the breaker, if there is one.
-    pub(super) fn admit(&mut self, runtime: &impl Runtime) -> Result<(), CircuitOpen> {
+    /// Asks the guards, without waiting for any.
+    pub(super) fn admit(&mut self, runtime: &impl Runtime, deadline: Moment) -> Result<(), Held> {
         if let Some(breaker) = &self.breaker {
-            self.admission = Some(breaker.admit(runtime.now())?);
+            let admitted = breaker.admit(runtime.now());
+            self.admission = Some(admitted.map_err(|open| Held::Refused(Refusal::Breaker(open)))?);
         }
-        Ok(())
+        match &mut self.guarded {
+            Some(guarded) => guarded.ask(Asking {
+                now: runtime.now(),
+                deadline,
+                waker: None,
+            }),
+            None => Ok(()),
+        }
     }
 
-    /// Tells the breaker, if it admitted an attempt and was not told yet.
+    /// Asks the guards, and stands in line for those that it has to wait for.
+    pub(super) fn queue(&mut self, asking: Asking<'_>) -> Result<(), Held> {
+        match &mut self.guarded {
+            Some(guarded) => guarded.ask(asking),
+            None => Ok(()),
+        }
+    }
+
+    /// Draws a retry from the budget, if there is one; trying again after a guard refused is free.
+    pub(super) fn draw(&self, cause: &Cause<E>, now: Moment) -> Result<(), BudgetSpent> {
+        self.guarded
+            .as_ref()
+            .map_or(Ok(()), |guarded| guarded.guards.draw(cause, now))
+    }
+
+    /// Tells the guards, if they admitted an attempt and were not told yet.
     pub(super) fn tell(&mut self, how: Told, runtime: &impl Runtime) {
         self.attempt_end = None;
         if let (Some(breaker), Some(admission)) = (&self.breaker, self.admission.take()) {
             let now = runtime.now();
             match how {
                 Told::Succeeded => breaker.succeeded(admission, now),
-                Told::Failed => breaker.failed(admission, now),
+                Told::Failed | Told::Overloaded => breaker.failed(admission, now),
                 Told::Cancelled => breaker.cancelled(admission, now),
             }
+        }
+        if let Some(guarded) = &mut self.guarded {
+            guarded.tell(how, runtime);
         }
     }
 
@@ -212,7 +299,9 @@ where
             (Stage::Rescue { .. }, Some(primary)) if self.header().inherited().0 <= now => {
                 self.time_out(now, Some(primary))
             }
-            (Stage::Attempt { .. }, _) if self.header().deadline <= now => self.time_out(now, None),
+            (Stage::Attempt { .. } | Stage::Queue, _) if self.header().deadline <= now => {
+                self.time_out(now, None)
+            }
             (Stage::Attempt { .. }, _) if attempt_end.is_some_and(|end| end <= now) => {
                 let elapsed = now.since(self.header().created);
                 self.settle(Cause::TimedOut(TimedOut {
