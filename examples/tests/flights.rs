@@ -138,17 +138,27 @@ fn the_shipped_file_is_reported_as_a_plain_loop_counts_it() {
 
 #[test]
 fn any_number_of_workers_reports_the_same() {
-    let report = |workers: &str| {
-        let run = flights().args(["--workers", workers]).output().unwrap();
+    same_reports(["1", "2", "7"].map(|workers| ["--workers", workers]));
+}
+
+#[test]
+fn any_adapter_reports_the_same() {
+    same_reports(["tokio", "smol", "threads", "sim"].map(|adapter| ["--on", adapter]));
+}
+
+fn same_reports<const N: usize>(arguments: [[&str; 2]; N]) {
+    let report = |arguments: [&str; 2]| {
+        let run = flights().args(arguments).output().unwrap();
         let text = stdout(&run);
         assert!(run.status.success(), "{text}");
         // The last line tells of time.
         let (report, _time) = text.trim_end().rsplit_once('\n').unwrap();
         report.to_owned()
     };
-    let one = report("1");
-    assert_eq!(one, report("2"));
-    assert_eq!(one, report("7"));
+    let reports = arguments.map(report);
+    for other in &reports[1..] {
+        assert_eq!(&reports[0], other);
+    }
 }
 
 #[test]
@@ -275,8 +285,25 @@ fn a_reader_that_closes_the_pipe_is_no_error() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_prints_the_partial_report_and_says_so() {
+    interrupt_on("tokio");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_also_does_on_smol() {
+    interrupt_on("smol");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_also_does_on_threads() {
+    interrupt_on("threads");
+}
+
+#[cfg(unix)]
+fn interrupt_on(adapter: &str) {
     let mut run = flights()
-        .args(["--progress", "-"])
+        .args(["--on", adapter, "--progress", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,10 +1,43 @@
-//! `resilient`, run as a user runs it.
+//! `resilient`, run as a user runs it, on each adapter that has sockets.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::process::Command;
 
 #[test]
 fn the_breaker_opens_keeps_calls_away_and_lets_a_probe_find_out() {
-    let run = Command::new(env!("CARGO_BIN_EXE_resilient")).output().unwrap();
+    told(&[]);
+}
+
+#[test]
+fn the_same_on_smol() {
+    told(&["--on", "smol"]);
+}
+
+#[test]
+fn the_same_on_threads() {
+    told(&["--on", "threads"]);
+}
+
+#[test]
+fn a_simulation_has_no_sockets_and_says_so() {
+    let run = Command::new(env!("CARGO_BIN_EXE_resilient"))
+        .args(["--on", "sim"])
+        .output()
+        .unwrap();
+    assert!(!run.status.success());
+    assert!(
+        String::from_utf8(run.stderr)
+            .unwrap()
+            .contains("sockets are not simulated")
+    );
+}
+
+fn told(arguments: &[&str]) {
+    let run = Command::new(env!("CARGO_BIN_EXE_resilient"))
+        .args(arguments)
+        .output()
+        .unwrap();
     let said = String::from_utf8(run.stdout).unwrap();
     assert!(run.status.success(), "{said}");
     assert!(run.stderr.is_empty());

@@ -1,10 +1,40 @@
-//! `tree`, run as a user runs it.
+//! `tree`, run as a user runs it, on each adapter: the same source, of which one `use` changes.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::process::Command;
 
 #[test]
 fn a_failing_child_takes_the_rest_with_it_and_the_statuses_say_who_cancelled_whom() {
-    let run = Command::new(env!("CARGO_BIN_EXE_tree")).output().unwrap();
+    told(&[]);
+}
+
+#[test]
+fn what_it_runs_on_changes_nothing() {
+    for adapter in ["tokio", "smol", "threads", "sim"] {
+        told(&["--on", adapter]);
+    }
+}
+
+#[test]
+fn an_unknown_adapter_is_wrong_usage() {
+    let run = Command::new(env!("CARGO_BIN_EXE_tree"))
+        .args(["--on", "fire"])
+        .output()
+        .unwrap();
+    assert!(!run.status.success());
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(
+        said.contains("the adapters are tokio, smol, threads and sim"),
+        "{said}"
+    );
+}
+
+fn told(arguments: &[&str]) {
+    let run = Command::new(env!("CARGO_BIN_EXE_tree"))
+        .args(arguments)
+        .output()
+        .unwrap();
     let said = String::from_utf8(run.stdout).unwrap();
     assert!(run.status.success(), "{said}");
     assert!(run.stderr.is_empty());

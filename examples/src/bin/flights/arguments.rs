@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use lexopt::prelude::*;
+use sweet_async_examples::On;
 
 pub(crate) const HELP: &str = "\
 Reads flights as CSV and reports how late they were, by origin airport and by hour.
@@ -22,6 +23,7 @@ Options:
   -w, --workers N  how many workers parse and count (default: one for each processor)
   -t, --top N      how many airports to list (default: 12)
   -e, --errors N   how many bad rows to show (default: 10); all are counted
+      --on ADAPTER what runs it: tokio (default), smol (on a thread for each processor), threads or sim
   -p, --progress   tell of the progress on standard error, also where that is no terminal
   -h, --help       print this
   -V, --version    print the version
@@ -43,6 +45,7 @@ pub(crate) enum Command {
 /// How to make the report.
 #[derive(Debug)]
 pub(crate) struct Options {
+    pub(crate) on: On,
     pub(crate) input: Input,
     pub(crate) workers: usize,
     pub(crate) top: usize,
@@ -62,6 +65,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut paths = Vec::new();
     let mut options = Options {
+        on: On::Tokio,
         input: Input::Stdin,
         workers: thread::available_parallelism().map_or(1, NonZeroUsize::get),
         top: 12,
@@ -80,6 +84,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             }
             Short('t') | Long("top") => options.top = parser.value()?.parse()?,
             Short('e') | Long("errors") => options.errors = parser.value()?.parse()?,
+            Long("on") => options.on = parser.value()?.parse()?,
             Short('p') | Long("progress") => options.progress = true,
             Value(path) => paths.push(PathBuf::from(path)),
             other => return Err(other.unexpected().into()),

@@ -1,6 +1,10 @@
 //! How late were the flights? Reads CSV in parallel and reports delays by origin airport and by hour.
 //!
 //! `cargo run --release --bin flights` reads the 50,000 flights that are shipped; `--help` says what else it does.
+//!
+//! The pipeline is in `work.rs`. It is compiled once for each adapter; what changes is what `adapter` stands for in its
+//! `use`. Here are the arguments, and what starts the executor.
+#![expect(clippy::duplicate_mod, reason = "the same work on all adapters")]
 
 mod arguments;
 mod delays;
@@ -12,21 +16,40 @@ mod text;
 use std::env;
 use std::error::Error;
 use std::io::{self, Write};
-use std::pin::pin;
 use std::process::ExitCode;
 
 use console::Term;
-use sweet_async_tokio::Emission;
-use sweet_async_tokio::emit::{EmitError, LastEvent};
-use sweet_async_tokio::prelude::*;
+use sweet_async_crossbeam::ThreadPool;
+use sweet_async_examples::On;
+use sweet_async_sim::Sim;
 use tokio::runtime;
-use tokio::time::{Instant, interval_at};
 
-use arguments::{Command, HELP, Input, Options};
-use delays::Summary;
-use flight::{Airport, Flight};
-use progress::Progress;
-use report::{Layout, Report};
+use arguments::{Command, HELP, Options};
+
+#[path = "."]
+mod on_tokio {
+    use sweet_async_tokio as adapter;
+    #[path = "work.rs"]
+    pub(crate) mod work;
+}
+#[path = "."]
+mod on_smol {
+    use sweet_async_smol as adapter;
+    #[path = "work.rs"]
+    pub(crate) mod work;
+}
+#[path = "."]
+mod on_threads {
+    use sweet_async_crossbeam as adapter;
+    #[path = "work.rs"]
+    pub(crate) mod work;
+}
+#[path = "."]
+mod on_sim {
+    use sweet_async_sim as adapter;
+    #[path = "work.rs"]
+    pub(crate) mod work;
+}
 
 fn main() -> ExitCode {
     let options = match arguments::parse(env::args_os().skip(1)) {
@@ -39,146 +62,32 @@ fn main() -> ExitCode {
             return ExitCode::from(WRONG_USAGE);
         }
     };
-    let runtime = runtime::Builder::new_multi_thread()
-        .worker_threads(options.workers)
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            complain(&error);
-            return ExitCode::FAILURE;
-        }
-    };
-    let code = runtime.block_on(run(&options));
-    // A thread may still wait for standard input; nothing that it reads matters any more.
-    runtime.shutdown_background();
-    code
+    run(&options).unwrap_or_else(|error| {
+        complain(&*error);
+        ExitCode::FAILURE
+    })
 }
 
-async fn run(options: &Options) -> ExitCode {
-    let begun = Instant::now();
-    let airports = airports();
-    let mut progress = Progress::new(&options.input, options.progress);
-    let ending = watch(flights(options), &mut progress).await;
-    let took = begun.elapsed();
-    progress.clear();
-
-    let last = match ending {
-        Ok(last) => last,
-        Err(error) => return fail(error),
-    };
-    let airports = match airports.await {
-        Ok(airports) => airports.into_collected(),
-        Err(error) => return fail(error),
-    };
-    let (partial, stats, errors) = (last.is_partial(), last.stats(), last.errors().to_vec());
-    let report = Report {
-        summary: last.into_collected(),
-        airports,
-        stats,
-        errors,
-        partial,
-        took,
-        bytes: progress::size(&options.input).filter(|_| !partial),
-        workers: options.workers,
-    };
-    let layout = Layout {
-        width: width(),
-        top: options.top,
-        errors: options.errors,
-    };
-    let code = match report.render(layout) {
-        Ok(text) => print(&text),
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
+/// Runs the work on the adapter that was asked for. A thread may wait for standard input still when it is done; nothing
+/// that it reads matters any more.
+fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
+    match options.on {
+        On::Tokio => {
+            let runtime = runtime::Builder::new_multi_thread()
+                .worker_threads(options.workers)
+                .enable_all()
+                .build()?;
+            let code = runtime.block_on(on_tokio::work::run(options));
+            runtime.shutdown_background();
+            Ok(code)
         }
-    };
-    if partial {
-        ExitCode::from(INTERRUPTED)
-    } else {
-        code
-    }
-}
-
-/// Starts the pipeline: one sender finds where rows end, the receivers parse and count.
-fn flights(options: &Options) -> Emission<Summary> {
-    let input = options.input.clone();
-    AsyncTask::emits::<Flight>()
-        .name("flights")
-        .grace(2.seconds())
-        .keep_errors(options.errors)
-        .collect_into::<Summary>()
-        .sender(|source| {
-            let text = match input {
-                Input::Files(paths) => source.of_files(paths),
-                Input::Stdin => source.of_stdin(),
-            };
-            text.csv().into_chunks(64.kib())
-        })
-        .receiver(ReceiverStrategy::parallel(options.workers), |flight, summary| {
-            summary.add(flight);
-        })
-        .run()
-}
-
-/// Reads the names of the airports, which are part of the program.
-fn airports() -> Emission<Vec<Airport>> {
-    const AIRPORTS: &str = include_str!("../../../data/airports.csv");
-    AsyncTask::emits::<Airport>()
-        .name("airports")
-        .collect_into::<Vec<Airport>>()
-        .sender(|source| source.of_reader("airports.csv", AIRPORTS.as_bytes()).csv())
-        .receiver(ReceiverStrategy::serial(), |airport, airports| {
-            airports.add(airport);
-        })
-        .run()
-}
-
-/// Waits for the end of the pipeline, shows how far it is, and stops it when the user presses Ctrl-C: gracefully the
-/// first time, at once the second.
-async fn watch(mut flights: Emission<Summary>, progress: &mut Progress) -> Ending {
-    let mut ticks = interval_at(Instant::now() + Progress::EVERY, Progress::EVERY);
-    // Kept across the turns of the loop: a signal that comes while nobody listens is lost.
-    let mut pressed = pin!(tokio::signal::ctrl_c());
-    let mut level = Level::Graceful;
-    loop {
-        tokio::select! {
-            biased;
-            heard = &mut pressed => {
-                if heard.is_err() {
-                    // Where no signals can be had, Ctrl-C ends the program as it always does.
-                    return flights.await;
-                }
-                // One that has ended needs no telling.
-                let _ = flights.cancel(level);
-                level = Level::KillHard;
-                pressed.set(tokio::signal::ctrl_c());
-            }
-            ending = &mut flights => return ending,
-            _ = ticks.tick() => progress.show(flights.stats()),
+        On::Smol => Ok(sweet_async_smol::block_on(on_smol::work::run(options))?),
+        On::Threads => {
+            let threads = options.workers.try_into()?;
+            let pool = ThreadPool::builder().workers(threads..=threads).build()?;
+            Ok(pool.block_on(on_threads::work::run(options))?)
         }
-    }
-}
-
-type Ending = Result<LastEvent<Summary>, TaskError<EmitError>>;
-
-/// Says on standard error why there is no report.
-fn fail(error: TaskError<EmitError>) -> ExitCode {
-    match error.into_cause() {
-        Cause::Failed(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
-        Cause::Cancelled { .. } => {
-            eprintln!("flights: stopped by Ctrl-C before anything could be reported");
-            ExitCode::from(INTERRUPTED)
-        }
-        cause => {
-            eprintln!("flights: the pipeline {cause}");
-            ExitCode::FAILURE
-        }
+        On::Sim => Ok(Sim::new(0).run(on_sim::work::run(options))?),
     }
 }
 

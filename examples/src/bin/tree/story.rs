@@ -1,16 +1,15 @@
-//! A tree of tasks, and what becomes of it: one child fails and takes the rest with it; a second tree is asked to stop
-//! and does so in order. Run with `cargo run --bin tree`.
+//! The program, whatever it runs on.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sweet_async_tokio::prelude::*;
-use sweet_async_tokio::task::{TaskId, TaskRef};
-use tokio::sync::Barrier;
+use async_lock::Barrier;
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+use super::adapter::prelude::*;
+use super::adapter::task::{TaskId, TaskRef};
+
+pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     println!("1. One child fails: its siblings and all below them are killed.\n");
     let book = Book::default();
     let import = book.note(AsyncTask::to::<u32>().name("import").run({

@@ -1,25 +1,23 @@
-//! A flaky server behind retry, deadline and circuit breaker, on real sockets of this machine. The server breaks, the
-//! breaker opens and keeps calls away, the server recovers, a probe finds out. Run with `cargo run --bin resilient`.
+//! The program, whatever it runs on.
 
 use std::error::Error;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sweet_async_tokio::prelude::*;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use async_io::Async;
+use futures_lite::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let (mood, seen_mood) = watch::channel(Mood::Well);
+use super::adapter::prelude::*;
+
+pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
+    let listener = Async::<TcpListener>::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mood = Shared::new(Mood::Well);
     let connections = Arc::new(AtomicU32::new(0));
     let mut client = Client {
-        address: listener.local_addr()?,
+        address: listener.get_ref().local_addr()?,
         breaker: CircuitBreaker::builder()
             .name("server")
             .consecutive_failures(4)
@@ -31,21 +29,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
         calls: 0,
     };
     let server = AsyncTask::to::<()>().name("server").run({
-        let connections = Arc::clone(&connections);
-        |cx: Context| serve(cx, listener, seen_mood, connections)
+        let (mood, connections) = (mood.clone(), Arc::clone(&connections));
+        |cx: Context| serve(cx, listener, mood, connections)
     });
 
     client.story.tell("the server is well");
     let once = Retry::immediate().attempts(1);
     client.call(2.seconds(), once).await;
 
-    mood.send_replace(Mood::HangsUp);
+    mood.set(Mood::HangsUp);
     client.story.tell("the server hangs up on everybody");
     client
         .call(2.seconds(), Retry::exponential(20.millis()).attempts(3))
         .await;
 
-    mood.send_replace(Mood::Silent);
+    mood.set(Mood::Silent);
     client.story.tell("the server takes questions and never answers");
     client.call(300.millis(), once).await;
 
@@ -60,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     client.story.tell(&format!("the server {saw}"));
 
-    mood.send_replace(Mood::Well);
+    mood.set(Mood::Well);
     client
         .story
         .tell("the server is well again, but the breaker does not know");
@@ -116,7 +114,7 @@ impl Client {
 }
 
 async fn ask(address: SocketAddr) -> io::Result<String> {
-    let mut stream = BufReader::new(TcpStream::connect(address).await?);
+    let mut stream = BufReader::new(Async::<TcpStream>::connect(address).await?);
     stream.write_all(b"how are you?\n").await?;
     let mut answer = String::new();
     if stream.read_line(&mut answer).await? == 0 {
@@ -134,11 +132,29 @@ enum Mood {
     Silent,
 }
 
+/// Where the server looks how it feels.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Mood>>);
+
+impl Shared {
+    fn new(mood: Mood) -> Self {
+        Self(Arc::new(Mutex::new(mood)))
+    }
+
+    fn get(&self) -> Mood {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, mood: Mood) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = mood;
+    }
+}
+
 /// Takes connections until it is told to stop; each is a child task, so none outlives the server.
-async fn serve(cx: Context, listener: TcpListener, mood: watch::Receiver<Mood>, connections: Arc<AtomicU32>) {
+async fn serve(cx: Context, listener: Async<TcpListener>, mood: Shared, connections: Arc<AtomicU32>) {
     while let Ok(Ok((stream, _))) = cx.until_cancelled(listener.accept()).await {
         connections.fetch_add(1, Ordering::Relaxed);
-        let mood = *mood.borrow();
+        let mood = mood.get();
         cx.spawn_child(AsyncTask::to::<()>().name("connection"), move || {
             answer(stream, mood)
         })
@@ -146,7 +162,7 @@ async fn serve(cx: Context, listener: TcpListener, mood: watch::Receiver<Mood>, 
     }
 }
 
-async fn answer(stream: TcpStream, mood: Mood) -> io::Result<()> {
+async fn answer(stream: Async<TcpStream>, mood: Mood) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut question = String::new();
     stream.read_line(&mut question).await?;
@@ -154,7 +170,7 @@ async fn answer(stream: TcpStream, mood: Mood) -> io::Result<()> {
         Mood::Well => stream.write_all(b"fine\n").await,
         Mood::HangsUp => Ok(()),
         // Until the other side gives up.
-        Mood::Silent => stream.read_to_string(&mut question).await.map(|_| ()),
+        Mood::Silent => stream.read_line(&mut String::new()).await.map(|_| ()),
     }
 }
 
