@@ -47,6 +47,7 @@ mod local;
 mod metrics;
 mod pipeline;
 mod retry;
+mod scope;
 mod shutdown;
 mod stage;
 mod stress;
@@ -258,6 +259,15 @@ macro_rules! conformance {
                 inside who_fails_starts_again_and_takes_along_whom_the_rule_says
                 inside a_child_that_always_fails_is_given_up_and_does_not_spin
                 inside who_was_cancelled_is_not_started_again
+            }
+            scope {
+                inside those_inside_are_joined_before_it_is
+                inside dropped_it_kills_and_the_task_around_it_waits
+                inside closed_it_tells_and_waits
+                inside a_failure_takes_the_others_along_if_asked
+                inside a_full_scope_hands_back_or_waits_for_a_place
+                inside never_more_than_the_limit_live_at_once
+                inside its_deadline_is_that_of_those_inside
             }
             blocking {
                 inside it_sees_checkpoints_and_is_fenced_when_killed_hard

@@ -2,7 +2,9 @@
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
+use core::convert::Infallible;
 use core::fmt;
+use core::future::Future;
 use core::marker::PhantomData;
 use core::time::Duration;
 
@@ -14,13 +16,14 @@ use super::context::Context;
 use super::driver::{Driver, GRACE, Guarding};
 use super::error::{Cause, Invalid, Rejection, TaskError};
 use super::handle::Task;
-use super::header::{Header, Node, TaskRecord};
+use super::header::{Bond, Header, Node, TaskRecord};
 use super::plan::{Blocking, BlockingResult, Fallback, NoFallback, Once, Plan, Repeated, Rescue};
 use super::retry::{Always, Classify, Retry};
+use super::scope::Place;
 use super::slot::Slot;
 use super::view::TaskRef;
 use super::watch::{Watch, Watching};
-use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
+use super::work::{AsyncValue, AsyncWork, IntoAsyncResult, RepeatableWork};
 use crate::breaker::CircuitBreaker;
 use crate::guard::{ConcurrencyLimit, Guards, RateLimiter, RetryBudget};
 use crate::metrics::Metrics;
@@ -65,6 +68,8 @@ struct Config {
     /// Whose deadline the task inherits, if not its parent's.
     after: Option<Node>,
     metrics: Option<Metrics>,
+    /// Whether the parent keeps a place for it.
+    reserved: bool,
 }
 
 impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
@@ -83,6 +88,7 @@ impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
             parent: None,
             after: None,
             metrics: None,
+            reserved: false,
         };
         Self {
             runtime,
@@ -186,6 +192,12 @@ impl<R: Runtime, T, E, P, B> TaskBuilder<R, T, E, P, B> {
     /// Makes the task a child of the one that `cx` belongs to; see [`Context::spawn_child`].
     pub fn parent(mut self, cx: &Context<R>) -> Self {
         self.config.parent = Some(Arc::clone(cx.node()));
+        self
+    }
+
+    fn at(mut self, place: Place<R>) -> Self {
+        self.config.parent = place.hand_over();
+        self.config.reserved = self.config.parent.is_some();
         self
     }
 
@@ -414,6 +426,9 @@ pub trait SpawningTaskBuilder<R: Runtime, W, Args, M>: Sized {
 
     /// Starts the task as a child of the one that `cx` belongs to.
     fn run_under(self, cx: &Context<R>, work: W) -> Self::Task;
+
+    /// Starts the task in a place that a scope keeps for it; see [`Spawner`](super::Spawner).
+    fn run_at(self, place: Place<R>, work: W) -> Self::Task;
 }
 
 impl<R, T, E, B, W, Args, M> SpawningTaskBuilder<R, W, Args, M> for TaskBuilder<R, T, E, Single, B>
@@ -433,6 +448,10 @@ where
 
     fn run_under(self, cx: &Context<R>, work: W) -> Self::Task {
         self.parent(cx).run(work)
+    }
+
+    fn run_at(self, place: Place<R>, work: W) -> Self::Task {
+        self.at(place).run(work)
     }
 }
 
@@ -455,9 +474,41 @@ where
     fn run_under(self, cx: &Context<R>, work: W) -> Self::Task {
         self.parent(cx).run(work)
     }
+
+    fn run_at(self, place: Place<R>, work: W) -> Self::Task {
+        self.at(place).run(work)
+    }
 }
 
-/// Starts a task that takes over the error of another one; see [`Task::chain`].
+/// Starts a task that is a scope: it lets children in by the rules of `bond`, from before it runs.
+pub(super) fn launch_scope<R, F>(
+    builder: TaskBuilder<R, (), Infallible>,
+    bond: Bond,
+    work: impl FnOnce(Context<R>) -> F + Send + 'static,
+) -> Task<R, (), Infallible>
+where
+    R: Runtime,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let invalid = (bond.limit == 0).then_some(Invalid::ZeroLimit);
+    let (runtime, config) = (builder.runtime, builder.config);
+    let plan = Once::<_, (Context<R>,), AsyncValue>::new(work);
+    launch_by(
+        runtime,
+        config,
+        plan,
+        NoFallback,
+        invalid,
+        |runtime, driver, record| {
+            record.header().extra().children.bind(bond);
+            runtime.spawn_task(driver, || TaskRef {
+                node: Arc::clone(record) as Node,
+            })
+        },
+    )
+}
+
+/// Starts a task that takes over the error of another one; see [`Task::and_then`].
 pub(crate) fn launch_linked<R, T, E, P>(runtime: R, after: &Node, plan: P) -> Task<R, T, E>
 where
     R: Runtime,
@@ -535,6 +586,7 @@ where
         parent,
         after,
         metrics,
+        reserved,
     } = config;
     let now = runtime.now();
     let id = TaskId::next();
@@ -573,10 +625,13 @@ where
         (_, Some(invalid)) => Err(Rejection::Invalid(invalid)),
         _ => match &record.header().parent {
             None => runtime.root().enter(),
-            Some(parent) => parent.header().adopt(&(Arc::clone(&record) as Node)),
+            Some(parent) => parent.header().adopt(&(Arc::clone(&record) as Node), reserved),
         },
     };
     if let Err(rejection) = admitted {
+        if let Some(parent) = record.header().parent.as_ref().filter(|_| reserved) {
+            parent.header().vacate();
+        }
         return refuse(record, runtime, rejection);
     }
     let driver = Driver::new(

@@ -18,6 +18,7 @@ use super::error::{Cancellation, TaskError};
 use super::handle::Task;
 use super::header::{Header, Node};
 use super::join::Joiner;
+use super::scope::ScopeBuilder;
 use super::view::TaskRef;
 use super::watch::Watching;
 use crate::Runtime;
@@ -201,13 +202,18 @@ impl<R: Runtime> Context<R> {
     pub async fn children_ended(&self) {
         while self.child_count() != 0 {
             let left = self.header().extra().children.left.listen();
-            // See `Header::release`: the listener is made, then the count is read.
+            // See `Header::vacate`: the listener is made, then the count is read.
             fence(Ordering::SeqCst);
             if self.child_count() == 0 {
                 return;
             }
             left.await;
         }
+    }
+
+    /// Describes a scope within this task: children that are joined before their scope is, with rules of their own.
+    pub fn scope(&self) -> ScopeBuilder<R> {
+        ScopeBuilder::new(self)
     }
 
     /// A builder for a child of this task.

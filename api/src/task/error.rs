@@ -165,6 +165,8 @@ pub enum Invalid {
     ZeroAttempts,
     /// An attempt timeout that is not shorter than the timeout of the task never applies.
     AttemptTimeoutTooLong,
+    /// A scope with room for nobody lets nobody in.
+    ZeroLimit,
 }
 
 impl<E> TaskError<E> {
@@ -479,6 +481,7 @@ impl fmt::Display for Invalid {
         f.write_str(match self {
             Self::ZeroTimeout => "a timeout of zero ends the task before it starts; leave it out or raise it",
             Self::ZeroAttemptTimeout => "an attempt timeout of zero ends each attempt before it starts; raise it",
+            Self::ZeroLimit => "a limit of zero lets no child in; allow at least one",
             Self::ZeroAttempts => "zero attempts never run the work; allow at least one",
             Self::AttemptTimeoutTooLong => {
                 "an attempt timeout that is not shorter than the timeout never applies; lower it or leave it out"

@@ -12,8 +12,8 @@ use atomic_waker::AtomicWaker;
 use event_listener::Event;
 use slab::Slab;
 use sweet_async_core::Priority;
-use sweet_async_core::group::{Exit, Group};
-use sweet_async_core::lifecycle::{Cancel, Level, Lifecycle, Reason, Snapshot};
+use sweet_async_core::group::{EnterError, Exit, Group};
+use sweet_async_core::lifecycle::{Cancel, Level, Lifecycle, Reason, Snapshot, State};
 
 use super::TaskId;
 use super::callbacks::{Callback, Callbacks};
@@ -87,6 +87,20 @@ pub(crate) struct Children {
     live: Mutex<Live>,
     /// Tells everybody who waits in `join_children`.
     pub(crate) left: Event,
+    /// The rules of an explicit scope.
+    bond: OnceLock<Box<Bond>>,
+}
+
+/// The rules of an explicit scope, and what came of them.
+pub(crate) struct Bond {
+    /// At most so many children at once.
+    pub(crate) limit: u32,
+    /// What the others are told when one of them fails.
+    pub(crate) on_failure: Option<Level>,
+    /// The first child that failed, if the others were told.
+    pub(crate) first: OnceLock<(TaskId, Cow<'static, str>, State)>,
+    /// Tells one of those that wait for a place.
+    pub(crate) room: Event,
 }
 
 /// The live children, and at what level and why whoever is entered now is told to stop.
@@ -278,12 +292,14 @@ impl Header {
     }
 
     /// Takes a child in: counted, listed, and cancelled at once if this task is.
-    pub(crate) fn adopt(&self, child: &Node) -> Result<(), Rejection> {
+    pub(crate) fn adopt(&self, child: &Node, reserved: bool) -> Result<(), Rejection> {
         let Some(extra) = self.extra_unless_sealed() else {
             return Err(Rejection::ScopeClosed);
         };
         let children = &extra.children;
-        children.group.try_enter()?;
+        if !reserved {
+            children.enter()?;
+        }
         let (place, condemned) = {
             let mut live = children.live();
             (live.nodes.insert(Arc::clone(child)), live.condemned)
@@ -314,17 +330,23 @@ impl Header {
         Ok(())
     }
 
-    /// Lets a child go, after its work was dropped.
-    pub(crate) fn release(&self, child: &Self) {
-        let place = child.place.load(Ordering::Relaxed) as usize;
+    /// Takes a place for a child that is not made yet.
+    pub(crate) fn reserve(&self) -> Result<(), EnterError> {
+        self.extra_unless_sealed()
+            .map_or(Err(EnterError::Closed), |extra| extra.children.enter())
+    }
+
+    /// Gives a place back: a child has left, or a place was not needed.
+    pub(crate) fn vacate(&self) {
         let Some(extra) = self.extra_if_any() else { return };
         let children = &extra.children;
-        let left = children.live().nodes.try_remove(place);
-        drop(left);
         if !matches!(children.group.leave(), Ok(Exit::Continue)) {
             fence(Ordering::SeqCst);
             children.left.notify(usize::MAX);
             self.driver.wake();
+        }
+        if let Some(bond) = children.bond() {
+            bond.room.notify(1);
         }
     }
 }
@@ -393,6 +415,35 @@ impl<S> TaskRecord<S> {
 }
 
 impl<S: Awaited + ?Sized> TaskRecord<S> {
+    /// Lets a child go, after its work was dropped.
+    pub(crate) fn release(&self, child: &Header) {
+        let place = child.place.load(Ordering::Relaxed) as usize;
+        let Some(extra) = self.header.extra_if_any() else {
+            return;
+        };
+        let left = extra.children.live().nodes.try_remove(place);
+        drop(left);
+        if let Some(bond) = extra.children.bond() {
+            // Before it has left, so that the scope is still there to be told.
+            self.bound(bond, child);
+        }
+        self.header.vacate();
+    }
+
+    /// A child that failed takes the others along, where the scope says so.
+    #[cold]
+    fn bound(&self, bond: &Bond, child: &Header) {
+        let state = child.lifecycle.state();
+        let Some(level) = bond.on_failure else { return };
+        if !matches!(state, State::Failed | State::Panicked | State::TimedOut) {
+            return;
+        }
+        let first = (child.id, Cow::clone(&child.name), state);
+        if bond.first.set(first).is_ok() {
+            let _ = self.cancel_tree(level, Reason::Sibling, Some(child.id));
+        }
+    }
+
     /// Cancels this task and everybody below it. Iterative, so that the depth of a tree is no limit.
     pub(crate) fn cancel_tree(&self, level: Level, reason: Reason, by: Option<TaskId>) -> Cancel {
         let outcome = self.tell(level, reason, by);
@@ -441,6 +492,23 @@ impl<S: ?Sized> TaskRecord<S> {
 }
 
 impl Children {
+    /// Lets one more in, if its rules do.
+    fn enter(&self) -> Result<(), EnterError> {
+        let limit = self.bond().map_or(Group::MAX_LIVE, |bond| bond.limit);
+        self.group.try_enter_within(limit)
+    }
+
+    #[inline]
+    pub(crate) fn bond(&self) -> Option<&Bond> {
+        self.bond.get().map(|bond| &**bond)
+    }
+
+    /// Sets the rules, before anybody can enter.
+    pub(crate) fn bind(&self, bond: Bond) {
+        // Called once.
+        let _ = self.bond.set(Box::new(bond));
+    }
+
     fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }

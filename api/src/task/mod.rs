@@ -34,6 +34,7 @@ mod id;
 mod join;
 mod plan;
 mod retry;
+mod scope;
 mod slot;
 mod traits;
 mod view;
@@ -55,6 +56,7 @@ pub use join::{
 };
 pub use plan::{Begun, BlockingResult, Fallback, NoFallback, Rescue};
 pub use retry::{Always, Classify, Jitter, Retry, Verdict};
+pub use scope::{FirstFailure, NoPlace, NotSpawned, Place, Scope, ScopeBuilder, ScopeError, Spawner};
 pub use traits::{
     AsyncTask, AsyncTaskBuilder, CancellableTask, ContextualizedTask, MetricsEnabledTask, NamedTask,
     PrioritizedTask, RecoverableTask, StatusEnabledTask, TimedTask,

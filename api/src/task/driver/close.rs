@@ -220,7 +220,7 @@ where
         *self.phase = Phase::Left;
         match &self.header().parent {
             None => self.runtime.root().leave(),
-            Some(parent) => parent.header().release(self.header()),
+            Some(parent) => parent.release(self.header()),
         }
         self.record.slot.put(result);
     }

@@ -17,7 +17,8 @@ use crate::task::{TaskError, TaskId};
 
 /// Makes a stream of results in the order in which tasks end, and the other half, which takes the tasks.
 ///
-/// The halves go to different tasks if need be: one starts, the other takes what is done.
+/// The halves go to different tasks if need be: one starts, the other takes what is done. How many may live at once is
+/// the business of who starts them; see [`Scope`](crate::task::Scope).
 ///
 /// # Examples
 /// ```

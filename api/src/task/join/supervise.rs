@@ -19,7 +19,7 @@ use crate::{Moment, Runtime};
 /// Starts children, and starts them again when they fail, until each has a value or it is no use any more.
 ///
 /// The rules are those of the supervisors of Erlang/OTP. A child is made by a closure, which is called again for each
-/// start, and is started again when it failed, panicked, was refused by its breaker or ran into a timeout of its own. A
+/// start, and is started again when it failed, panicked, was refused by a guard or ran into a timeout of its own. A
 /// value ends a child for good. One that was cancelled or refused a place, or that ran into an inherited deadline, is
 /// not started again: that would help nothing, and supervision gives up.
 ///
@@ -325,7 +325,12 @@ impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Supervisor<R, T, E
 /// Whether another start may end otherwise.
 const fn may_help<E>(cause: &Cause<E>) -> bool {
     match cause {
-        Cause::Failed(_) | Cause::Panicked(_) | Cause::CircuitOpen(_) | Cause::FallbackFailed { .. } => true,
+        Cause::Failed(_)
+        | Cause::Panicked(_)
+        | Cause::CircuitOpen(_)
+        | Cause::RateLimited(_)
+        | Cause::LimitReached(_)
+        | Cause::FallbackFailed { .. } => true,
         Cause::TimedOut(TimedOut { limit, .. }) => !matches!(limit, Limit::Inherited),
         _ => false,
     }
