@@ -899,3 +899,40 @@ fn whoever_hangs_in_callbacks_is_dropped_when_the_pool_ends() {
         until(|| handle.root().live() == 0);
     }
 }
+
+/// Whether the system has taken the thread off its processor, for it to wait.
+#[cfg(target_os = "linux")]
+fn sleeps(thread: &std::path::Path) -> bool {
+    let status = std::fs::read_to_string(thread.join("status")).unwrap();
+    status.lines().any(|line| line.starts_with("State:\tS"))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_task_whose_thread_is_off_the_processor_in_the_middle_of_a_poll_answers() {
+    let pool = pool(1);
+    let (open, gate) = gate();
+    let (tell, hear) = channel();
+    let task = pool.enter(|| {
+        AsyncTask::to::<u32>()
+            .name("held")
+            .run(move |cx: Context| async move {
+                let thread = std::fs::read_link("/proc/thread-self").unwrap();
+                tell.send(std::path::Path::new("/proc").join(thread)).unwrap();
+                let _ = gate.recv();
+                u32::from(cx.is_cancelled())
+            })
+    });
+    let thread = hear.recv().unwrap();
+    until(|| sleeps(&thread));
+    assert_eq!((task.status(), task.attempt()), (State::Running, 1));
+    assert_eq!((task.name(), task.child_count()), ("held", 0));
+    assert!(task.started_at().is_some() && task.ended_at().is_none());
+    task.cancel(Level::Graceful).unwrap();
+    assert!(sleeps(&thread), "asking and telling have not woken it");
+    assert_eq!(task.status(), State::Running);
+    assert!(task.is_cancelled());
+    assert_eq!(task.cancellation().unwrap().level, Level::Graceful);
+    drop(open);
+    assert_eq!(task.wait().unwrap().unwrap(), 1);
+}

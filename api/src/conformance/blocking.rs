@@ -1,6 +1,8 @@
 //! Work that blocks a thread.
 
-use std::hint;
+use core::hint;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 use super::Difference;
 use super::stage::{Stage, sign, until};
@@ -60,6 +62,41 @@ pub(super) async fn it_sees_checkpoints_and_is_fenced_when_killed_hard<R: Runtim
     until(|| root().root().abandoned() == 0).await;
     assert_eq!(seen.status(), State::Cancelled);
     until(|| h.live() == 0).await;
+}
+
+/// However many it has passed before: the one that it comes to when `cancel` has returned refuses.
+pub(super) async fn it_passes_no_checkpoint_after_it_was_told<R: Runtime>(h: Stage<R>) {
+    for level in [Level::Graceful, Level::Kill] {
+        let (arrive, arrived) = sign();
+        let told = Arc::new(AtomicBool::new(false));
+        let looping = h.to::<u32, core::convert::Infallible>().grace(1_000.seconds());
+        let task = looping.run_blocking({
+            let told = Arc::clone(&told);
+            move |cx: Context<R>| {
+                let (mut passed, mut late) = (0_u32, 0);
+                loop {
+                    let was_told = told.load(Ordering::Acquire);
+                    if cx.checkpoint().is_err() {
+                        return late;
+                    }
+                    late += u32::from(was_told);
+                    passed += 1;
+                    if passed == 100 {
+                        arrive.give();
+                    }
+                }
+            }
+        });
+        arrived.given().await;
+        task.cancel(level).unwrap();
+        told.store(true, Ordering::Release);
+        let seen = task.task_ref();
+        match task.await {
+            Ok(late) => assert_eq!(late, 0),
+            Err(error) => assert!(level == Level::Kill && error.is_cancelled(), "{error}"),
+        }
+        assert!(seen.is_ended());
+    }
 }
 
 /// Its deadline resolves the handle; the thread is let go of, and what it returns is nobody's.

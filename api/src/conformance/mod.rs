@@ -189,6 +189,7 @@ macro_rules! conformance {
                 inside no_backoff_outlasts_the_deadline
                 inside no_attempt_begins_after_the_total_time_whoever_sets_the_delay
                 inside without_delay_it_lets_others_run
+                inside cancelled_between_attempts_it_ends_at_once
                 inside attempts_are_counted_past_what_the_word_holds
                 inside a_classifier_that_panics_ends_the_task_as_panicked
                 inside a_fallback_replaces_a_failure_and_both_errors_are_kept
@@ -271,6 +272,7 @@ macro_rules! conformance {
             }
             blocking {
                 inside it_sees_checkpoints_and_is_fenced_when_killed_hard
+                inside it_passes_no_checkpoint_after_it_was_told
                 inside a_deadline_does_not_wait_for_it
             }
             cleanup {

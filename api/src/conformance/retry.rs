@@ -114,6 +114,23 @@ pub(super) async fn without_delay_it_lets_others_run<R: Runtime>(h: Stage<R>) {
     task.await.unwrap();
 }
 
+/// The wait would take days.
+pub(super) async fn cancelled_between_attempts_it_ends_at_once<R: Runtime>(h: Stage<R>) {
+    for level in [Level::Graceful, Level::Kill, Level::KillHard] {
+        let (attempts, begun) = (Arc::new(AtomicU32::new(0)), h.runtime().now());
+        let task = h.to::<(), _>().retry(Retry::fixed(100.hours()).attempts(3)).run({
+            let attempts = Arc::clone(&attempts);
+            move || Err(attempts.fetch_add(1, Ordering::Relaxed))
+        });
+        until(|| task.status() == State::Waiting).await;
+        task.cancel(level).unwrap();
+        let error = task.await.unwrap_err();
+        assert!(error.is_cancelled(), "{error}");
+        assert!(h.runtime().now().since(begun) < 100.hours());
+        assert_eq!(attempts.load(Ordering::Relaxed), 1);
+    }
+}
+
 pub(super) async fn attempts_are_counted_past_what_the_word_holds<R: Runtime>(h: Stage<R>) {
     let made = Arc::new(AtomicU32::new(0));
     let task = h.to::<(), _>().retry(Retry::immediate().attempts(70_000)).run({
