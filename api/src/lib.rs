@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod emit;
 mod entry;
 pub mod guard;
+pub mod hooks;
 pub mod metrics;
 mod moment;
 mod root;
@@ -18,7 +19,7 @@ pub mod units;
 
 pub use entry::Entry;
 pub use moment::Moment;
-pub use root::Root;
+pub use root::{AlreadyHooked, Root};
 pub use runtime::{LocalSpawn, Refused, Runtime, Sleep};
 pub use sweet_async_core::Priority;
 pub use sweet_async_core::lifecycle::{Level, Reason, Snapshot, State};

@@ -1,10 +1,15 @@
 //! The scope of the tasks that have no parent.
 
+use alloc::sync::Arc;
 use core::cell::Cell;
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use std::sync::OnceLock;
 
 use crossbeam_utils::CachePadded;
 
+use crate::hooks::{Hook, Hooks};
 use crate::task::Rejection;
 
 /// The scope of the tasks of one runtime that have no parent task: how many live, and how many threads were abandoned.
@@ -17,7 +22,16 @@ pub struct Root {
     cells: [CachePadded<Comings>; CELLS],
     closed: AtomicBool,
     abandoned: AtomicUsize,
+    hooks: OnceLock<Arc<Hooks>>,
 }
+
+/// There was a hook already; here the other one is back.
+#[derive(Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "it gives back what it was given, and nothing else"
+)]
+pub struct AlreadyHooked(pub Arc<dyn Hook>);
 
 /// Who came and who went, as seen by some of the threads. Both only grow.
 #[derive(Debug)]
@@ -39,7 +53,27 @@ impl Root {
             }; CELLS],
             closed: AtomicBool::new(false),
             abandoned: AtomicUsize::new(0),
+            hooks: OnceLock::new(),
         }
+    }
+
+    /// Tells `hook` what happens to tasks that are started from here on. It stays for as long as the runtime; one that has
+    /// several to tell tells them.
+    ///
+    /// # Errors
+    /// [`AlreadyHooked`] gives it back if there is one.
+    pub fn set_hook(&self, hook: Arc<dyn Hook>) -> Result<(), AlreadyHooked> {
+        let hooks = Arc::new(Hooks::new(Arc::clone(&hook), None));
+        self.hooks.set(hooks).map_err(|_| AlreadyHooked(hook))
+    }
+
+    pub(crate) fn hooks(&self) -> Option<&Arc<Hooks>> {
+        self.hooks.get()
+    }
+
+    #[inline]
+    pub(crate) fn has_hook(&self) -> bool {
+        self.hooks.get().is_some()
     }
 
     /// How many tasks without a parent live now. Zero only if there was a moment, during the call, when none lived.
@@ -125,6 +159,14 @@ impl Root {
         self.abandoned.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+impl fmt::Display for AlreadyHooked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this runtime has a hook already")
+    }
+}
+
+impl core::error::Error for AlreadyHooked {}
 
 impl Default for Root {
     fn default() -> Self {

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::collections::HashMap;
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
@@ -13,8 +14,11 @@ use std::time::Duration;
 
 use async_lock::Semaphore;
 use sweet_async_api::Moment;
+use sweet_async_sim::hooks::{Happening, Hook};
+use sweet_async_sim::metrics::ExecutionStats;
 use sweet_async_sim::prelude::*;
-use sweet_async_sim::task::TaskRef;
+use sweet_async_sim::task::TaskRecord;
+use sweet_async_sim::task::{TaskId, TaskRef};
 use sweet_async_sim::{SimBuilder, Unfinished, yield_now};
 
 const PERMITS: usize = 8;
@@ -205,6 +209,8 @@ fn one_tree(sim: &Sim, ends: &[AtomicU32; 9]) -> Result<(), Unfinished> {
         inside: AtomicUsize::new(0),
         left: AtomicU32::new(60),
     });
+    let told = Histories::default();
+    sim.root().set_hook(Arc::new(told.clone())).unwrap();
     sim.run(async {
         let root = grow(&forest, None);
         let top = root.task_ref();
@@ -230,12 +236,82 @@ fn one_tree(sim: &Sim, ends: &[AtomicU32; 9]) -> Result<(), Unfinished> {
     let tasks = forest.tasks.lock().unwrap();
     for grown in tasks.iter() {
         look_at(grown, ends);
+        told.look_at(&grown.task);
         let parent = grown.task.parent().map(|parent| parent.id());
         if let Some(parent) = tasks.iter().find(|other| Some(other.task.id()) == parent) {
             look_at_both(&grown.task, parent);
         }
     }
+    told.look_at_sums();
     Ok(())
+}
+
+/// What the hook of the runtime was told of each task, and the sums of it.
+#[derive(Clone, Default)]
+struct Histories(Arc<Mutex<HashMap<TaskId, Vec<Happening>>>>, Arc<ExecutionStats>);
+
+impl Hook for Histories {
+    fn happened(&self, task: &TaskRecord, what: Happening) {
+        let mut told = self.0.lock().unwrap();
+        told.entry(task.id()).or_default().push(what);
+        drop(told);
+        self.1.happened(task, what);
+    }
+}
+
+impl Histories {
+    /// What was told of a task that has ended is its life, from one state to the next.
+    fn look_at(&self, task: &TaskRef) {
+        let told = self.0.lock().unwrap();
+        let told = told.get(&task.id()).unwrap();
+        if let [Happening::Refused(_)] = told[..] {
+            assert_eq!(task.status(), State::Rejected);
+            return;
+        }
+        let mut state = None;
+        let (mut attempt, mut level) = (0, None);
+        for what in told {
+            let next = match (*what, state) {
+                (Happening::Created, None) => State::Pending,
+                (Happening::Started, Some(State::Pending)) => {
+                    attempt = 1;
+                    State::Running
+                }
+                (Happening::AttemptFailed { attempt: failed, .. }, Some(State::Running)) => {
+                    assert_eq!(failed, attempt, "{told:?}");
+                    State::Running
+                }
+                (Happening::Waiting { .. }, Some(State::Running)) => State::Waiting,
+                (Happening::Resumed { attempt: next }, Some(State::Waiting)) => {
+                    attempt += 1;
+                    assert_eq!(next, attempt, "{told:?}");
+                    State::Running
+                }
+                (Happening::FallingBack, Some(State::Running)) => State::Running,
+                (Happening::Told(cancellation), Some(same)) => {
+                    assert!(Some(cancellation.level) > level, "{told:?}");
+                    level = Some(cancellation.level);
+                    same
+                }
+                (Happening::Ended(end), Some(before)) => {
+                    assert!(!before.is_terminal() && end.is_terminal(), "{told:?}");
+                    end
+                }
+                _ => unreachable!("{what:?} after {state:?} in {told:?}"),
+            };
+            state = Some(next);
+        }
+        assert_eq!(state, Some(task.status()), "{told:?}");
+        assert_eq!(attempt, task.attempt(), "{told:?}");
+        assert_eq!(level, task.cancellation().map(|told| told.level), "{told:?}");
+    }
+
+    /// Whoever was let in has ended, in one way.
+    fn look_at_sums(&self) {
+        let (sums, told) = (self.1.read(), self.0.lock().unwrap());
+        assert_eq!((sums.pending(), sums.running()), (0, 0), "{sums}");
+        assert_eq!(sums.ended() as usize, told.len(), "{sums}");
+    }
 }
 
 fn look_at(Grown { task, callback, .. }: &Grown, ends: &[AtomicU32; 9]) {

@@ -42,6 +42,7 @@ mod deadline;
 mod differences;
 mod errors;
 mod guard;
+mod hooks;
 mod join;
 mod local;
 mod metrics;
@@ -314,6 +315,15 @@ macro_rules! conformance {
                 inside any_pipeline_cancelled_at_any_moment_ends_with_one_final_event_after_all_data
                 inside a_breaker_keeps_items_from_a_receiver_that_fails
                 inside cancelled_while_it_waits_for_a_header_it_ends_at_once_and_leaves_the_reader_behind
+            }
+            hooks {
+                inside a_life_with_failures_is_told_in_its_order
+                inside every_end_is_told_and_why_the_attempt_failed
+                inside each_level_of_a_cancellation_is_told
+                inside hooks_hold_for_everybody_below_and_nobody_else
+                inside a_hook_that_panics_costs_nobody_anything
+                inside what_lives_is_pending_or_running
+                outside sums_over_the_parts_are_the_sum_over_all
             }
             metrics {
                 inside a_task_that_is_not_metered_says_so

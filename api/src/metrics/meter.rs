@@ -17,7 +17,7 @@ pub(crate) struct Meter {
     pub(crate) asked: Metrics,
     /// When the task was first woken since its last poll began; `UNSET` if it was not.
     woken: AtomicU64,
-    /// When the poll under way began; `UNSET` if none is, and in the first, which begins when the task starts.
+    /// When the poll under way began; `UNSET` if none is, `FIRST` in the first, which begins when the task starts.
     began: AtomicU64,
     /// When its last poll ended; `UNSET` before the first has.
     rested: AtomicU64,
@@ -77,6 +77,7 @@ impl Meter {
         let woken = self.woken.swap(UNSET, Ordering::Relaxed);
         let rested = self.rested.load(Ordering::Relaxed);
         if rested == UNSET {
+            self.began.store(FIRST, Ordering::Relaxed);
             return;
         }
         let now = now().as_nanos();
@@ -86,19 +87,19 @@ impl Meter {
         let delay = now.saturating_sub(woken);
         add(&self.delayed, delay);
         raise(&self.longest_delay, delay);
-        self.began.store(now, Ordering::Relaxed);
+        self.began.store(now.min(FIRST - 1), Ordering::Relaxed);
     }
 
-    /// The poll under way ends. A poll in which the task did not start is none.
+    /// The poll under way ends, if one is. A poll in which the task did not start is none.
     pub(crate) fn end(&self, started: Option<Moment>, now: impl FnOnce(Moment) -> Moment) {
         if let Some(cpu) = &self.cpu {
             cpu.end();
         }
         let began = self.began.swap(UNSET, Ordering::Relaxed);
-        let began = if began == UNSET {
-            started
-        } else {
-            Some(Moment::from_nanos(began))
+        let began = match began {
+            UNSET => None,
+            FIRST => started,
+            began => Some(Moment::from_nanos(began)),
         };
         let Some(began) = began else { return };
         let now = now(began).as_nanos().max(began.as_nanos());
@@ -161,3 +162,4 @@ pub(super) fn raise(highest: &AtomicU64, seen: u64) {
 }
 
 const UNSET: u64 = u64::MAX;
+const FIRST: u64 = u64::MAX - 1;

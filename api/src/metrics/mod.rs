@@ -25,10 +25,12 @@
 mod cpu;
 mod measured;
 mod meter;
+mod stats;
 
 pub use cpu::CpuUsage;
 pub use measured::{Measured, Metrics, TaskMetrics};
 pub(crate) use meter::{Called, Meter};
+pub use stats::{ExecutionStats, RunTimes, StatsSnapshot};
 
 #[cfg(doc)]
 use crate::task::TaskRecord;

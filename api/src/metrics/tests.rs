@@ -2,9 +2,11 @@
 
 use core::time::Duration;
 
+use sweet_async_core::stats::Counter;
+
 use super::measured::mean;
 use super::meter::Meter;
-use super::{Measured, Metrics, TaskMetrics};
+use super::{ExecutionStats, Measured, Metrics, TaskMetrics};
 use crate::Moment;
 
 fn read(meter: &Meter) -> TaskMetrics {
@@ -74,6 +76,17 @@ fn a_task_that_did_not_start_was_not_polled() {
 }
 
 #[test]
+fn a_poll_ends_once() {
+    let meter = Meter::new(Metrics::time());
+    poll(&meter, 0, 1);
+    meter.end(Some(at(0)), |_| at(9));
+    assert_eq!(
+        (read(&meter).polls, read(&meter).busy),
+        (Measured::Value(1), nanos(1))
+    );
+}
+
+#[test]
 fn a_clock_that_goes_back_makes_no_number_wrap() {
     let meter = Meter::new(Metrics::time());
     poll(&meter, 10, 4);
@@ -90,8 +103,9 @@ fn a_clock_that_goes_back_makes_no_number_wrap() {
 #[test]
 fn sums_stop_at_the_end() {
     let meter = Meter::new(Metrics::time());
-    meter.end(Some(at(0)), |_| at(u64::MAX - 1));
-    meter.end(Some(at(0)), |_| at(u64::MAX - 1));
+    poll(&meter, 0, u64::MAX - 3);
+    meter.begin(|| at(0));
+    meter.end(None, |_| at(u64::MAX));
     assert_eq!(read(&meter).busy, nanos(u64::MAX));
 }
 
@@ -103,4 +117,23 @@ fn a_mean_of_nothing_is_not_instrumented() {
         mean(Measured::NotInstrumented, Measured::Value(2)),
         Measured::NotInstrumented
     );
+}
+
+#[test]
+fn sums_over_tasks_stop_at_the_end() {
+    let stats = ExecutionStats::new();
+    stats.completed.add(Counter::MAX - 1);
+    for _ in 0..3 {
+        stats.completed.increment();
+        stats.ran(Duration::MAX);
+    }
+    stats.ran(Duration::from_micros(5));
+    stats.failed.add(Counter::MAX);
+    let seen = stats.read();
+    assert_eq!((seen.completed, seen.failed), (Counter::MAX, Counter::MAX));
+    assert_eq!(seen.ended(), u32::MAX);
+    assert_eq!(seen.run_time.sum, Duration::from_nanos(u64::MAX));
+    assert_eq!(seen.run_time.min, Some(Duration::from_micros(5)));
+    assert_eq!(seen.run_time.max, Some(Duration::from_nanos(u64::MAX)));
+    assert_eq!(seen.run_time.mean(), Some(Duration::from_nanos(u64::MAX / 4)));
 }

@@ -22,10 +22,11 @@ use super::retry::{Always, Classify, Retry};
 use super::scope::Place;
 use super::slot::Slot;
 use super::view::TaskRef;
-use super::watch::{Watch, Watching};
+use super::watch::{Above, Wanted, Watch, Watching};
 use super::work::{AsyncValue, AsyncWork, IntoAsyncResult, RepeatableWork};
 use crate::breaker::CircuitBreaker;
 use crate::guard::{ConcurrencyLimit, Guards, RateLimiter, RetryBudget};
+use crate::hooks::{Happening, Hook, Hooks};
 use crate::metrics::Metrics;
 use crate::{LocalSpawn, Moment, Refused, Runtime};
 
@@ -70,6 +71,7 @@ struct Config {
     metrics: Option<Metrics>,
     /// Whether the parent keeps a place for it.
     reserved: bool,
+    hooks: Option<Arc<Hooks>>,
 }
 
 impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
@@ -89,6 +91,7 @@ impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
             after: None,
             metrics: None,
             reserved: false,
+            hooks: None,
         };
         Self {
             runtime,
@@ -187,6 +190,14 @@ impl<R: Runtime, T, E, P, B> TaskBuilder<R, T, E, P, B> {
     /// The guards besides the breaker.
     fn guards(&mut self) -> &mut Guards {
         self.config.guarding.others.get_or_insert_default()
+    }
+
+    /// Tells `hook` what happens to the task, and to everybody below it. Called again, the later hook is called first; those
+    /// of whoever is above are called after the task's own.
+    pub fn hook(mut self, hook: impl Hook + 'static) -> Self {
+        let before = self.config.hooks.take();
+        self.config.hooks = Some(Arc::new(Hooks::new(Arc::new(hook), before)));
+        self
     }
 
     /// Makes the task a child of the one that `cx` belongs to; see [`Context::spawn_child`].
@@ -587,6 +598,7 @@ where
         after,
         metrics,
         reserved,
+        hooks,
     } = config;
     let now = runtime.now();
     let id = TaskId::next();
@@ -595,8 +607,10 @@ where
         None => own,
         Some(elder) => own.min(elder.header().deadline),
     };
-    let watched = if metrics.is_some() || parent.is_some() {
-        watch(metrics, parent.as_ref(), &runtime)
+    let may_be_watched =
+        metrics.is_some() || hooks.is_some() || parent.is_some() || runtime.root().has_hook();
+    let watched = if may_be_watched {
+        watch(Wanted { metrics, hooks }, parent.as_ref(), &runtime)
     } else {
         None
     };
@@ -634,6 +648,9 @@ where
         }
         return refuse(record, runtime, rejection);
     }
+    if is_watched && record.header().parent.is_none() {
+        (&*record as &TaskRecord).happened(Happening::Created);
+    }
     let driver = Driver::new(
         Arc::clone(&record),
         runtime.clone(),
@@ -651,8 +668,12 @@ where
 type Spawned<R, T, E, P, B> = Result<<R as Runtime>::Spawned, Refused<Driver<R, T, E, P, B>>>;
 
 /// What accompanies a task, by its own builder's wish or because of the task above it.
-fn watch<R: Runtime>(own: Option<Metrics>, parent: Option<&Node>, runtime: &R) -> Option<Arc<dyn Watching>> {
-    let above = parent.and_then(|parent| parent.header().watch());
+#[cold]
+fn watch<R: Runtime>(own: Wanted, parent: Option<&Node>, runtime: &R) -> Option<Arc<dyn Watching>> {
+    let above = match parent {
+        None => Above::Root(runtime.root()),
+        Some(parent) => Above::Task(parent.header().watch()),
+    };
     Watch::start(own, above, runtime)
 }
 
@@ -666,6 +687,7 @@ where
 {
     // Refused only if somebody else ended it first.
     let _ = record.header().lifecycle.reject();
+    (&*record as &TaskRecord).happened(Happening::Refused(rejection));
     record
         .slot
         .put(Err(record.header().error(Cause::Rejected(rejection))));

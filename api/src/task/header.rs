@@ -20,6 +20,7 @@ use super::callbacks::{Callback, Callbacks};
 use super::error::{Cancellation, Cause, Rejection, TaskError};
 use super::watch::{Watch, Watching};
 use crate::Moment;
+use crate::hooks::Happening;
 
 /// What is known of a task: who it is, how it is doing, and a way to cancel it.
 ///
@@ -300,6 +301,8 @@ impl Header {
         if !reserved {
             children.enter()?;
         }
+        // Before anybody finds the child in the list and tells it something else.
+        child.happened(Happening::Created);
         let (place, condemned) = {
             let mut live = children.live();
             (live.nodes.insert(Arc::clone(child)), live.condemned)
@@ -414,7 +417,7 @@ impl<S> TaskRecord<S> {
     }
 }
 
-impl<S: Awaited + ?Sized> TaskRecord<S> {
+impl TaskRecord {
     /// Lets a child go, after its work was dropped.
     pub(crate) fn release(&self, child: &Header) {
         let place = child.place.load(Ordering::Relaxed) as usize;
@@ -441,6 +444,13 @@ impl<S: Awaited + ?Sized> TaskRecord<S> {
         let first = (child.id, Cow::clone(&child.name), state);
         if bond.first.set(first).is_ok() {
             let _ = self.cancel_tree(level, Reason::Sibling, Some(child.id));
+        }
+    }
+
+    /// Tells the task's hooks, if it has any.
+    pub(crate) fn happened(&self, what: Happening) {
+        if let Some(watch) = self.header.watch() {
+            watch.tell(self, what);
         }
     }
 
@@ -474,6 +484,11 @@ impl<S: Awaited + ?Sized> TaskRecord<S> {
         // part read. The fences on both sides keep both from missing each other.
         fence(Ordering::SeqCst);
         if let Some(extra) = self.header.extra_if_any() {
+            if let Some(watching) = extra.watch.get()
+                && let Some(told) = self.header.cancellation(self.header.lifecycle.snapshot())
+            {
+                watching.watch().tell(self, Happening::Told(told));
+            }
             extra.told.notify(usize::MAX);
         }
         self.header.driver.wake();

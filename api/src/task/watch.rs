@@ -6,12 +6,22 @@ use core::task::Waker;
 
 use atomic_waker::AtomicWaker;
 
+use super::header::TaskRecord;
+use crate::hooks::{Happening, Hooks};
 use crate::metrics::{Called, Meter, Metrics};
-use crate::{Moment, Runtime};
+use crate::{Moment, Root, Runtime};
+
+/// What a builder asks for; by itself, it is what nobody asked for.
+#[derive(Clone, Default)]
+pub(crate) struct Wanted {
+    pub(crate) metrics: Option<Metrics>,
+    pub(crate) hooks: Option<Arc<Hooks>>,
+}
 
 /// What accompanies a task.
 pub(crate) struct Watch {
     pub(crate) meter: Option<Meter>,
+    hooks: Option<Arc<Hooks>>,
     /// The executor's waker; the task itself is given one that notes when it was woken.
     executor: AtomicWaker,
 }
@@ -20,6 +30,14 @@ pub(crate) struct Watch {
 struct Watched<R> {
     watch: Watch,
     runtime: R,
+}
+
+/// Whoever a task belongs to.
+#[derive(Clone, Copy)]
+pub(crate) enum Above<'a> {
+    /// Another task, and what accompanies it.
+    Task(Option<&'a Watch>),
+    Root(&'a Root),
 }
 
 /// A [`Watched`] of whatever runtime.
@@ -48,23 +66,39 @@ impl dyn Watching {
 }
 
 impl Watch {
-    /// What accompanies a task whose builder asks for `metrics`, below one that is accompanied by `above`.
-    pub(crate) fn start<R: Runtime>(
-        metrics: Option<Metrics>,
-        above: Option<&Self>,
-        runtime: &R,
-    ) -> Option<Arc<dyn Watching>> {
-        let inherited = || {
-            let meter = above?.meter.as_ref()?;
-            meter.asked.children.then_some(meter.asked)
+    /// What accompanies a task whose builder asks for `own`, below one that is accompanied by `above`; `None` if nobody
+    /// asks for anything.
+    pub(crate) fn start<R: Runtime>(own: Wanted, above: Above<'_>, runtime: &R) -> Option<Arc<dyn Watching>> {
+        let (asked_above, hooks_above) = match above {
+            Above::Task(None) => (None, None),
+            Above::Task(Some(watch)) => {
+                let asked = watch.meter.as_ref().map(|meter| meter.asked);
+                (asked.filter(|asked| asked.children), watch.hooks.clone())
+            }
+            Above::Root(root) => (None, root.hooks().map(Arc::clone)),
         };
-        let metrics = metrics.or_else(inherited)?;
+        let metrics = own.metrics.or(asked_above);
+        let hooks = match own.hooks {
+            None => hooks_above,
+            Some(own) => Some(own.under(hooks_above)),
+        };
+        if metrics.is_none() && hooks.is_none() {
+            return None;
+        }
         let watch = Self {
-            meter: Some(Meter::new(metrics)),
+            meter: metrics.map(Meter::new),
+            hooks,
             executor: AtomicWaker::new(),
         };
         let runtime = runtime.clone();
         Some(Arc::new(Watched { watch, runtime }))
+    }
+
+    /// Tells the hooks.
+    pub(crate) fn tell(&self, task: &TaskRecord, what: Happening) {
+        if let Some(hooks) = &self.hooks {
+            hooks.tell(task, what);
+        }
     }
 
     /// The task has ended: lets go of its executor, which may keep the whole task alive.

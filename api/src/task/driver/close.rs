@@ -7,7 +7,7 @@ use std::panic::catch_unwind;
 use sweet_async_core::lifecycle::{End, FinishError, Level, Reason};
 
 use super::super::error::{Cause, TaskError};
-use super::super::header::Extra;
+use super::super::header::{Extra, TaskRecord};
 use super::super::plan::{Plan, Rescue};
 use super::{DriverProjection, Phase, Step};
 use crate::{Moment, Runtime};
@@ -74,6 +74,7 @@ where
     /// Those who were part of the task have left, so nobody is waited for unless the task was cancelled.
     fn end_deserted(&mut self, result: Result<T, TaskError<E>>) {
         let result = self.finish(result);
+        self.tell_end();
         if self.header().lifecycle.is_cancelled() {
             *self.phase = Phase::Ended;
             self.rest.get_or_insert_default().result = Some(result);
@@ -100,6 +101,7 @@ where
             }
             if let Some(result) = self.take_result() {
                 let result = self.finish(result);
+                self.tell_end();
                 self.rest.get_or_insert_default().result = Some(result);
             }
             *self.phase = Phase::Ended;
@@ -239,12 +241,15 @@ where
             kept => {
                 drop(catch_unwind(AssertUnwindSafe(|| drop(kept))));
                 self.header().set_ended(self.runtime.now());
-                if self.header().lifecycle.reject().is_ok() {
+                let result = if self.header().lifecycle.reject().is_ok() {
                     Err(self.header().error(Cause::Rejected(self.runtime.refusal())))
                 } else {
-                    let _ = self.record.cancel_tree(Level::KillHard, Reason::Stopped, None);
+                    let record: &TaskRecord = &**self.record;
+                    let _ = record.cancel_tree(Level::KillHard, Reason::Stopped, None);
                     Err(self.cancelled(self.header().lifecycle.snapshot(), None))
-                }
+                };
+                self.tell_end();
+                result
             }
         };
         if let Some(extra) = self.header().extra_or_seal() {

@@ -39,6 +39,7 @@ use super::header::{Header, Node, TaskRecord};
 use super::plan::{Fault, Plan, Rescue};
 use super::slot::Slot;
 use crate::guard::{Asking, Held, Told};
+use crate::hooks::{Failure, Happening};
 use crate::{Moment, Runtime};
 
 pin_project! {
@@ -299,6 +300,7 @@ where
         let Start::Run = self.header().lifecycle.start() else {
             return Step::Again;
         };
+        self.happened(|| Happening::Started);
         if now >= self.header().deadline {
             self.time_out(now, None)
         } else {
@@ -312,7 +314,11 @@ where
             return Step::Park(until);
         }
         match self.header().lifecycle.resume() {
-            Ok(_) => self.begin(),
+            Ok(_) => {
+                let attempt = self.header().lifecycle.snapshot().attempt();
+                self.happened(|| Happening::Resumed { attempt });
+                self.begin()
+            }
             // Cancelled hard meanwhile; the next look sees it.
             Err(_) => Step::Again,
         }
@@ -394,6 +400,7 @@ where
         let overdue = matches!(cause, Cause::TimedOut(_));
         let failed = if overdue { Told::Overloaded } else { Told::Failed };
         let seen = self.header().lifecycle.snapshot();
+        self.attempt_failed(&cause);
         if seen.level().is_some() {
             self.record(failed);
             self.drop_work();
@@ -441,6 +448,7 @@ where
         if self.header().lifecycle.wait().is_err() {
             return Err(None);
         }
+        self.happened(|| Happening::Waiting { until });
         self.stage.set(Stage::Backoff { until });
         // Work that fails at once and is tried again at once must not keep the executor to itself.
         Ok(if until <= now { Step::Yield } else { Step::Again })
@@ -470,6 +478,7 @@ where
                 self.both_failed(primary, Cause::Panicked(Panic::new(payload)))
             }
             Ok(Ok((Ok(work), primary))) => {
+                self.happened(|| Happening::FallingBack);
                 self.stage.set(Stage::Rescue { work, primary });
                 Step::Again
             }
@@ -506,12 +515,30 @@ where
             limit,
             elapsed,
         });
+        if primary.is_none() {
+            self.attempt_failed(&cause);
+        }
         match primary {
             Some(primary) => self.both_failed(primary, cause),
             // A task that was told to stop and ran into its deadline was cancelled.
             None if self.header().lifecycle.is_cancelled() => Step::End(Err(self.header().error(cause))),
             None => self.rescue(cause, None),
         }
+    }
+
+    /// Tells the task's hooks, if something accompanies it.
+    #[inline]
+    pub(super) fn happened(&self, what: impl FnOnce() -> Happening) {
+        if *self.watched {
+            (&**self.record as &TaskRecord).happened(what());
+        }
+    }
+
+    #[cold]
+    fn attempt_failed(&self, cause: &Cause<E>) {
+        let attempt = self.header().lifecycle.snapshot().attempt();
+        let failure = Failure::from(cause);
+        self.happened(|| Happening::AttemptFailed { attempt, failure });
     }
 
     /// Drops the work, here and now; what its destructor panics with is the work's own affair.

@@ -11,6 +11,7 @@ use sweet_async_core::lifecycle::{Level, Reason, Snapshot};
 
 use super::super::callbacks::Running;
 use super::super::error::{Cause, Limit, TaskError, TimedOut};
+use super::super::header::TaskRecord;
 use super::super::plan::{Plan, Rescue};
 use super::{DriverProjection, Phase, Stage, StageProjection, Step};
 use crate::breaker::{Admission, CircuitBreaker};
@@ -284,7 +285,8 @@ where
                     .snapshot()
                     .reason()
                     .unwrap_or(Reason::Requested);
-                let _ = self.record.cancel_tree(Level::Kill, reason, None);
+                let record: &TaskRecord = &**self.record;
+                let _ = record.cancel_tree(Level::Kill, reason, None);
             }
         }
         if *self.phase != Phase::Work {

@@ -6,6 +6,7 @@ use core::task::{self, Poll};
 use super::super::plan::{Plan, Rescue};
 use super::DriverProjection;
 use crate::Runtime;
+use crate::hooks::Happening;
 
 impl<R, T, E, P, B> DriverProjection<'_, R, T, E, P, B>
 where
@@ -49,5 +50,11 @@ where
             });
         }
         watch.end();
+    }
+
+    /// The lifecycle has ended.
+    pub(super) fn tell_end(&self) {
+        let state = self.header().lifecycle.state();
+        self.happened(|| Happening::Ended(state));
     }
 }
