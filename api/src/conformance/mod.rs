@@ -47,6 +47,7 @@ mod join;
 mod local;
 mod metrics;
 mod pipeline;
+mod policy;
 mod retry;
 mod scope;
 mod shutdown;
@@ -225,6 +226,15 @@ macro_rules! conformance {
                 inside the_floor_of_a_budget_comes_back_in_each_period
                 inside an_error_says_why_it_was_not_tried_again
                 outside settings_that_cannot_be_followed_are_refused
+            }
+            policy {
+                inside tasks_and_calls_are_treated_alike
+                inside a_policy_serves_several_tasks_and_keeps_what_they_had
+                inside a_call_classifies_and_limits_its_attempts
+                inside no_wait_of_a_call_outlasts_the_deadline
+                inside a_call_that_is_cut_off_gives_everything_back
+                inside a_call_in_a_task_that_was_told_to_stop_is_made_once
+                inside what_a_call_panics_with_ends_the_task_and_is_a_failure
             }
             tree {
                 inside children_end_before_their_parent

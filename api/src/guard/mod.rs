@@ -40,8 +40,10 @@
 //! A guard that nobody waits for is lock-free; the line behind it is a list under a lock, touched by those who wait. A task
 //! without guards pays nothing for them.
 
+mod alarm;
 mod budget;
 mod limit;
+mod policy;
 mod queue;
 mod rate;
 mod set;
@@ -52,6 +54,7 @@ pub use budget::{BudgetError, BudgetSpent, RetryBudget, RetryBudgetBuilder};
 pub use limit::{
     Aimd, ConcurrencyLimit, ConcurrencyLimitBuilder, Gradient2, Law, LimitError, LimitReached, Vegas,
 };
+pub use policy::{Policy, PolicyBuilder};
 pub use rate::{RateError, RateLimited, RateLimiter, RateLimiterBuilder};
 pub(crate) use set::{Asking, Guards, Held, Pass, Refusal, Told, Wait};
 

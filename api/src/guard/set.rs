@@ -7,9 +7,9 @@ use super::limit::{ConcurrencyLimit, Entered, LimitReached};
 use super::queue::{Place, Queue};
 use super::rate::{RateLimited, RateLimiter};
 use super::{BudgetSpent, Patience, RetryBudget};
-use crate::Moment;
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::task::{Cause, CircuitOpen};
+use crate::{Moment, Runtime};
 
 /// What stands before each attempt.
 #[derive(Clone, Debug, Default)]
@@ -102,8 +102,42 @@ impl Guards {
         }
     }
 
+    pub(crate) const fn has_more_than_a_breaker(&self) -> bool {
+        self.is_waited_for() || self.budget.is_some()
+    }
+
+    /// Takes over what `others` has besides the breaker.
+    pub(crate) fn overlay(&mut self, others: &Self) {
+        self.limit = others.limit.clone().or_else(|| self.limit.take());
+        self.rate = others.rate.clone().or_else(|| self.rate.take());
+        self.budget = others.budget.clone().or_else(|| self.budget.take());
+    }
+
+    /// Whether there may be something to wait for.
+    pub(super) const fn is_waited_for(&self) -> bool {
+        self.limit.is_some() || self.rate.is_some()
+    }
+
+    /// Asks where there is nothing to wait for.
+    #[inline]
+    pub(super) fn try_pass(&self, runtime: &impl Runtime) -> Result<Pass, Refusal> {
+        let ticket = match &self.breaker {
+            Some(breaker) => Some(breaker.admit(runtime.now()).map_err(Refusal::Breaker)?),
+            None => None,
+        };
+        Ok(Pass {
+            ticket,
+            entered: None,
+        })
+    }
+
     /// Tells the guards how an attempt went.
-    pub(crate) fn tell(&self, pass: Pass, how: Told, now: Moment) {
+    #[inline]
+    pub(crate) fn tell(&self, pass: Pass, how: Told, runtime: &impl Runtime) {
+        if pass.ticket.is_none() && pass.entered.is_none() {
+            return;
+        }
+        let now = runtime.now();
         if let (Some(breaker), Some(ticket)) = (&self.breaker, pass.ticket) {
             match how {
                 Told::Succeeded => breaker.succeeded(ticket, now),
@@ -209,6 +243,17 @@ impl Wait {
                 (Some(_), _) if first && at > asking.now => return Err(Held::Wait(at)),
                 _ => return Err(Held::Wait(last)),
             }
+        }
+    }
+}
+
+impl Told {
+    /// What the guards are told of an attempt that ended so.
+    pub(crate) const fn after<E>(cause: &Cause<E>, overloaded: bool) -> Self {
+        if overloaded || matches!(cause, Cause::TimedOut(_)) {
+            Self::Overloaded
+        } else {
+            Self::Failed
         }
     }
 }

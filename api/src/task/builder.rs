@@ -25,7 +25,7 @@ use super::view::TaskRef;
 use super::watch::{Above, Wanted, Watch, Watching};
 use super::work::{AsyncValue, AsyncWork, IntoAsyncResult, RepeatableWork};
 use crate::breaker::CircuitBreaker;
-use crate::guard::{ConcurrencyLimit, Guards, RateLimiter, RetryBudget};
+use crate::guard::{ConcurrencyLimit, Guards, Policy, RateLimiter, RetryBudget};
 use crate::hooks::{Happening, Hook, Hooks};
 use crate::metrics::Metrics;
 use crate::{LocalSpawn, Moment, Refused, Runtime};
@@ -257,6 +257,25 @@ impl<R: Runtime, T, E, B> TaskBuilder<R, T, E, Single, B> {
             fallback,
             yields,
         }
+    }
+}
+
+impl<R: Runtime, T, E, B> TaskBuilder<R, T, E, Single, B> {
+    /// Runs the work by `policy`: its guards, its retries and its classifier. From here on `run` takes a `FnMut` closure.
+    ///
+    /// Guards that the builder had before stay where the policy has none.
+    pub fn with_policy<C>(mut self, policy: &Policy<C>) -> TaskBuilder<R, T, E, Retrying<Policy<C>>, B>
+    where
+        C: Classify<E>,
+    {
+        let of_policy = policy.guards();
+        if let Some(breaker) = &of_policy.breaker {
+            self.config.guarding.breaker = Some(breaker.clone());
+        }
+        if of_policy.has_more_than_a_breaker() {
+            self.guards().overlay(of_policy);
+        }
+        self.retry(policy.retry()).classify(policy.clone())
     }
 }
 

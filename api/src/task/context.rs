@@ -14,7 +14,7 @@ use sweet_async_core::lifecycle::{Level, ShieldError};
 
 use super::builder::{SpawningTaskBuilder, TaskBuilder};
 use super::combine::SpawningTask;
-use super::error::{Cancellation, TaskError};
+use super::error::{Cancellation, Cause, TaskError};
 use super::handle::Task;
 use super::header::{Header, Node};
 use super::join::Joiner;
@@ -223,6 +223,12 @@ impl<R: Runtime> Context<R> {
 
     pub(super) fn watching(&self) -> Option<Arc<dyn Watching>> {
         self.header().watching().map(Arc::clone)
+    }
+
+    /// An error of a call that this task made.
+    pub(crate) fn error_of_call<E>(&self, cause: Cause<E>, attempt: u32) -> TaskError<E> {
+        let attempt = u16::try_from(attempt).unwrap_or(u16::MAX);
+        TaskError::new(cause, Some(self.id()), self.header().name.clone(), attempt)
     }
 
     pub(super) const fn node(&self) -> &Node {

@@ -55,6 +55,7 @@ pub use join::{
     Restart, Supervisor, Within, join_stream,
 };
 pub use plan::{Begun, BlockingResult, Fallback, NoFallback, Rescue};
+pub(crate) use retry::{Again, Made};
 pub use retry::{Always, Classify, Jitter, Retry, Verdict};
 pub use scope::{FirstFailure, NoPlace, NotSpawned, Place, Scope, ScopeBuilder, ScopeError, Spawner};
 pub use traits::{

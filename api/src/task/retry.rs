@@ -150,6 +150,10 @@ impl Retry {
         }
     }
 
+    pub(crate) const fn has_total(&self) -> bool {
+        self.total.is_some()
+    }
+
     pub(crate) const fn limit(&self) -> Option<Duration> {
         self.attempt_timeout
     }

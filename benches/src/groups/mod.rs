@@ -9,6 +9,7 @@ pub mod failures;
 pub mod flights;
 pub mod metrics;
 pub mod pipeline;
+pub mod policies;
 pub mod priorities;
 pub mod rate;
 pub mod sim;
@@ -32,6 +33,7 @@ pub const ALL: &[Group] = &[
     metrics::GROUP,
     cancel::GROUP,
     breaker::GROUP,
+    policies::GROUP,
     edge::GROUP,
     pipeline::GROUP,
     flights::GROUP,

@@ -397,12 +397,10 @@ where
     /// An attempt has no value: another one, the fallback, or the end.
     #[cold]
     fn settle(&mut self, cause: Cause<E>) -> Step<T, E> {
-        let overdue = matches!(cause, Cause::TimedOut(_));
-        let failed = if overdue { Told::Overloaded } else { Told::Failed };
         let seen = self.header().lifecycle.snapshot();
         self.attempt_failed(&cause);
         if seen.level().is_some() {
-            self.record(failed);
+            self.record(Told::after(&cause, false));
             self.drop_work();
             return Step::End(Err(match cause {
                 Cause::Failed(error) => self.cancelled(seen, Some(error)),
@@ -414,7 +412,7 @@ where
         let (plan, runtime) = (&mut *self.plan, &*self.runtime);
         let again = catch_unwind(AssertUnwindSafe(|| plan.again(runtime, &cause, spent)));
         let overloaded = again.as_ref().is_ok_and(|again| again.overloaded);
-        self.record(if overloaded { Told::Overloaded } else { failed });
+        self.record(Told::after(&cause, overloaded));
         self.drop_work();
         let no_retry = match again.map(|again| again.delay) {
             Ok(Ok(delay)) => match self.wait_for(&cause, now, now + delay) {

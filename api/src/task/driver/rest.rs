@@ -84,7 +84,7 @@ impl Guarded {
         // Who is cancelled while it waits leaves its line.
         self.wait = Wait::default();
         if let Some(pass) = self.pass.take() {
-            self.guards.tell(pass, how, runtime.now());
+            self.guards.tell(pass, how, runtime);
         }
     }
 }

@@ -1,0 +1,470 @@
+//! Guards and a retry policy under one name, for several tasks, and for calls inside a task.
+
+use alloc::borrow::Cow;
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::{Poll, Waker};
+use core::time::Duration;
+
+use super::alarm::Alarm;
+use super::{Asking, ConcurrencyLimit, Guards, Held, Pass, RateLimiter, RetryBudget, Told, Wait};
+use crate::breaker::CircuitBreaker;
+use crate::task::{
+    Again, Always, Cause, Classify, Context, Invalid, Limit, Made, NoRetry, RepeatableWork, Retry, Stopped,
+    TaskError, TimedOut, Verdict,
+};
+use crate::{Moment, Runtime};
+
+/// How a service is called: its breaker, limits, retries and their budget, bundled under one name.
+///
+/// A handle: clones speak of the same guards. Give it to tasks by
+/// [`with_policy`](crate::TaskBuilder::with_policy), or make calls through it inside a task by [`call`](Self::call), which
+/// starts no task and, when the first attempt succeeds, allocates nothing. The guards are asked in the order that
+/// [the module](super) states, whatever the order in which they were named.
+///
+/// # Examples
+/// ```
+/// use sweet_async_api::breaker::CircuitBreaker;
+/// use sweet_async_api::guard::{Policy, RetryBudget};
+/// use sweet_async_api::task::{Context, Jitter, Retry, TaskError};
+/// use sweet_async_api::units::DurationUnits;
+/// use sweet_async_api::Runtime;
+///
+/// let search = Policy::builder()
+///     .name("search")
+///     .retry(Retry::exponential(50.millis()).attempts(3).jitter(Jitter::Full).attempt_timeout(2.seconds()))
+///     .circuit_breaker(&CircuitBreaker::builder().last_calls(100).build()?)
+///     .retry_budget(&RetryBudget::builder().build()?)
+///     .build()?;
+///
+/// # async fn find(words: &str) -> Result<String, std::io::Error> { Ok(words.to_owned()) }
+/// async fn handler<R: Runtime>(search: &Policy, cx: &Context<R>) -> Result<String, TaskError<std::io::Error>> {
+///     search.call(cx, || find("sweet")).await
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Policy<C = Always> {
+    shared: Arc<Shared<C>>,
+}
+
+struct Shared<C> {
+    name: Cow<'static, str>,
+    guards: Guards,
+    retry: Retry,
+    classify: C,
+}
+
+/// Describes a policy.
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct PolicyBuilder<C = Always> {
+    name: Cow<'static, str>,
+    guards: Guards,
+    retry: Retry,
+    classify: C,
+}
+
+impl Policy {
+    /// Describes a policy. If nothing else is said, it makes one attempt and asks nobody.
+    pub fn builder() -> PolicyBuilder {
+        PolicyBuilder {
+            name: Cow::Borrowed(""),
+            guards: Guards::default(),
+            retry: Retry::immediate().attempts(1),
+            classify: Always,
+        }
+    }
+}
+
+impl<C> PolicyBuilder<C> {
+    /// Names the policy, for people.
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Tries again what fails, by the rules of `retry`.
+    pub const fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Decides by the error whether and when an attempt is made again.
+    pub fn classify<D>(self, classify: D) -> PolicyBuilder<D> {
+        let Self {
+            name, guards, retry, ..
+        } = self;
+        PolicyBuilder {
+            name,
+            guards,
+            retry,
+            classify,
+        }
+    }
+
+    /// Asks `breaker` before each attempt, and tells it how the attempt went.
+    pub fn circuit_breaker(mut self, breaker: &CircuitBreaker) -> Self {
+        self.guards.breaker = Some(breaker.clone());
+        self
+    }
+
+    /// Asks `limit` for a place before each attempt, and tells it how the attempt went.
+    pub fn concurrency_limit(mut self, limit: &ConcurrencyLimit) -> Self {
+        self.guards.limit = Some(limit.clone());
+        self
+    }
+
+    /// Asks `rate` before each attempt.
+    pub fn rate_limit(mut self, rate: &RateLimiter) -> Self {
+        self.guards.rate = Some(rate.clone());
+        self
+    }
+
+    /// Draws each retry from `budget`, and pays in once for each task or call.
+    pub fn retry_budget(mut self, budget: &RetryBudget) -> Self {
+        self.guards.budget = Some(budget.clone());
+        self
+    }
+
+    /// Makes the policy.
+    ///
+    /// # Errors
+    /// [`Invalid`] when the settings of the retry cannot be followed.
+    pub fn build(self) -> Result<Policy<C>, Invalid> {
+        self.retry.check(None)?;
+        Ok(Policy {
+            shared: Arc::new(Shared {
+                name: self.name,
+                guards: self.guards,
+                retry: self.retry,
+                classify: self.classify,
+            }),
+        })
+    }
+}
+
+impl<C> Policy<C> {
+    /// The name given to the builder; empty if none was.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    pub(crate) fn guards(&self) -> &Guards {
+        &self.shared.guards
+    }
+
+    pub(crate) fn retry(&self) -> Retry {
+        self.shared.retry
+    }
+
+    /// Makes a call by this policy, inside the task of `cx` and without a task of its own.
+    ///
+    /// `work` is a closure with or without a [`Context`] that gives a future of a `Result`; it is called once for each attempt. A first
+    /// attempt that succeeds allocates nothing and takes no lock. The deadline of the task bounds every wait. Once the task
+    /// is told to stop, no attempt is made but the first, and nobody waits for a guard or between attempts.
+    ///
+    /// # Errors
+    /// As those of a task with the same policy: [`Cause::Failed`], [`Cause::TimedOut`] of an attempt, what a guard refused,
+    /// and [`Cause::Cancelled`], with the error of the work if it has one, when the task was told to stop.
+    /// [`TaskError::no_retry`] says why it was not tried again. The error has the id and the name of the task, and the
+    /// number of the attempt within this call.
+    ///
+    /// # Panics
+    /// What `work` and the classifier panic with ends the task; the guards are told that the attempt failed.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the attempt under way is dropped, and its guards are told that it was cancelled, or that
+    /// it failed if the deadline of the task has passed; who waited leaves the line. What else is lost is up to `work`.
+    pub async fn call<R, T, E, W, Args>(&self, cx: &Context<R>, mut work: W) -> Result<T, TaskError<E>>
+    where
+        R: Runtime,
+        C: Classify<E>,
+        W: RepeatableWork<Context<R>, Args>,
+        W::Output: Future<Output = Result<T, E>>,
+    {
+        let mut call = Call::new(self, cx);
+        loop {
+            let holding = match call.enter().await {
+                Ok(holding) => holding,
+                Err(refused) => {
+                    call.settle(refused, None).await?;
+                    continue;
+                }
+            };
+            let attempt = work.call_again(|| cx.clone());
+            let ended = match self.shared.retry.limit() {
+                None => attempt.await.map_err(Cause::Failed),
+                Some(limit) => within(cx, limit, attempt).await,
+            };
+            match ended {
+                Ok(value) => {
+                    holding.tell(Told::Succeeded);
+                    return Ok(value);
+                }
+                Err(cause) => call.settle(cause, Some(holding)).await?,
+            }
+        }
+    }
+}
+
+/// One call: what was done so far.
+struct Call<'a, R: Runtime, C> {
+    policy: &'a Shared<C>,
+    cx: &'a Context<R>,
+    attempts: u32,
+    previous: Duration,
+    /// When it began; read only where somebody asks.
+    begun: Option<Moment>,
+    paid: bool,
+}
+
+/// What an attempt was given; the guards are told what became of it, at the latest as this is dropped.
+struct Holding<'a, R: Runtime> {
+    guards: &'a Guards,
+    cx: &'a Context<R>,
+    pass: Option<Pass>,
+}
+
+impl<'a, R: Runtime, C> Call<'a, R, C> {
+    fn new(policy: &'a Policy<C>, cx: &'a Context<R>) -> Self {
+        let policy = &*policy.shared;
+        Self {
+            policy,
+            cx,
+            attempts: 0,
+            previous: Duration::ZERO,
+            begun: policy.retry.has_total().then(|| cx.runtime().now()),
+            paid: false,
+        }
+    }
+
+    /// Asks the guards, and waits for those that have to be waited for.
+    async fn enter<E>(&mut self) -> Result<Holding<'a, R>, Cause<E>> {
+        let guards = &self.policy.guards;
+        let pass = if guards.is_waited_for() {
+            self.stand_in_line().await?
+        } else {
+            guards.try_pass(self.cx.runtime())?
+        };
+        if let (false, Some(budget)) = (self.paid, &guards.budget) {
+            budget.deposit();
+        }
+        self.paid = true;
+        Ok(Holding {
+            guards,
+            cx: self.cx,
+            pass: Some(pass),
+        })
+    }
+
+    async fn stand_in_line<E>(&self) -> Result<Pass, Cause<E>> {
+        let (cx, guards) = (self.cx, &self.policy.guards);
+        let mut wait = Wait::default();
+        match guards.ask(&mut wait, asking(cx, None)) {
+            Ok(pass) => return Ok(pass),
+            Err(Held::Refused(refusal)) => return Err(refusal.into()),
+            Err(Held::Wait(_)) => {}
+        }
+        let mut alarm = pin!(Alarm::new());
+        let in_line = poll_fn(|polling| {
+            loop {
+                match guards.ask(&mut wait, asking(cx, Some(polling.waker()))) {
+                    Ok(pass) => return Poll::Ready(Ok(pass)),
+                    Err(Held::Refused(refusal)) => return Poll::Ready(Err(refusal.into())),
+                    Err(Held::Wait(until)) => {
+                        let alarm = alarm.as_mut();
+                        core::task::ready!(alarm.poll(until, cx.runtime(), polling));
+                    }
+                }
+            }
+        });
+        match cx.until_cancelled(in_line).await {
+            Ok(passed) => passed,
+            Err(Stopped { cancellation, .. }) => Err(Cause::Cancelled {
+                cancellation,
+                error: None,
+            }),
+        }
+    }
+
+    /// An attempt has no value: waits for the next one, or says that there is none.
+    #[cold]
+    async fn settle<E>(
+        &mut self,
+        cause: Cause<E>,
+        holding: Option<Holding<'a, R>>,
+    ) -> Result<(), TaskError<E>>
+    where
+        C: Classify<E>,
+    {
+        self.attempts = self.attempts.saturating_add(1);
+        let runtime = self.cx.runtime();
+        let now = runtime.now();
+        let made = Made {
+            attempts: self.attempts,
+            previous: self.previous,
+            spent: self.begun.map_or(Duration::ZERO, |begun| now.since(begun)),
+        };
+        let Again { delay, overloaded } = self
+            .policy
+            .retry
+            .next(&self.policy.classify, &cause, made, || runtime.random());
+        if let Some(holding) = holding {
+            holding.tell(Told::after(&cause, overloaded));
+        }
+        if let Some(cancellation) = self.cx.cancellation() {
+            return Err(self.error(
+                match cause {
+                    Cause::Failed(error) => Cause::Cancelled {
+                        cancellation,
+                        error: Some(error),
+                    },
+                    cause => cause,
+                },
+                None,
+            ));
+        }
+        let delay = match delay {
+            Ok(delay) => delay,
+            Err(no_retry) => return Err(self.error(cause, no_retry)),
+        };
+        let until = now + delay;
+        if self.cx.deadline().is_some_and(|deadline| until >= deadline) {
+            return Err(self.error(cause, Some(NoRetry::Deadline)));
+        }
+        if let Err(spent) = self.policy.guards.draw(&cause, now) {
+            return Err(self.error(cause, Some(NoRetry::Budget(spent))));
+        }
+        self.previous = delay;
+        match self.cx.until_cancelled(pause(runtime, until)).await {
+            Ok(()) => Ok(()),
+            Err(Stopped { cancellation, .. }) => {
+                let error = match cause {
+                    Cause::Failed(error) => Some(error),
+                    _ => None,
+                };
+                Err(self.error(Cause::Cancelled { cancellation, error }, None))
+            }
+        }
+    }
+
+    fn error<E>(&self, cause: Cause<E>, no_retry: Option<NoRetry>) -> TaskError<E> {
+        self.cx
+            .error_of_call(cause, self.attempts)
+            .with_no_retry(no_retry)
+    }
+}
+
+impl<R: Runtime> Holding<'_, R> {
+    #[inline]
+    fn tell(mut self, how: Told) {
+        if let Some(pass) = self.pass.take() {
+            self.guards.tell(pass, how, self.cx.runtime());
+        }
+    }
+}
+
+impl<R: Runtime> Drop for Holding<'_, R> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            let overdue = || {
+                let deadline = self.cx.deadline();
+                deadline.is_some_and(|deadline| self.cx.runtime().now() >= deadline)
+            };
+            let how = if std::thread::panicking() {
+                Told::Failed
+            } else if overdue() {
+                Told::Overloaded
+            } else {
+                Told::Cancelled
+            };
+            self.guards.tell(pass, how, self.cx.runtime());
+        }
+    }
+}
+
+fn asking<'a, R: Runtime>(cx: &Context<R>, waker: Option<&'a Waker>) -> Asking<'a> {
+    Asking {
+        now: cx.runtime().now(),
+        deadline: cx.deadline().unwrap_or(Moment::NEVER),
+        waker,
+    }
+}
+
+/// One attempt that may take so long.
+async fn within<R: Runtime, T, E, F>(cx: &Context<R>, limit: Duration, work: F) -> Result<T, Cause<E>>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let mut work = pin!(work);
+    let mut alarm = pin!(Alarm::new());
+    let end = cx.runtime().now() + limit;
+    poll_fn(|polling| {
+        if let Poll::Ready(ended) = work.as_mut().poll(polling) {
+            return Poll::Ready(ended.map_err(Cause::Failed));
+        }
+        let overdue = alarm.as_mut().poll(end, cx.runtime(), polling);
+        overdue.map(|()| {
+            Err(Cause::TimedOut(TimedOut {
+                deadline_of: cx.id(),
+                limit: Limit::Attempt,
+                elapsed: cx.runtime().now().since(cx.created_at()),
+            }))
+        })
+    })
+    .await
+}
+
+/// A pause in which others run, however short it is.
+async fn pause<R: Runtime>(runtime: &R, until: Moment) {
+    let mut yielded = false;
+    poll_fn(|polling| {
+        if core::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        polling.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+    if runtime.now() < until {
+        runtime.sleep_until(until).await;
+    }
+}
+
+impl<E, C: Classify<E>> Classify<E> for Policy<C> {
+    fn classify(&self, error: &E) -> Verdict {
+        self.shared.classify.classify(error)
+    }
+}
+
+impl<C> Clone for Policy<C> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<C> fmt::Debug for Policy<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("name", &self.name())
+            .field("guards", &self.shared.guards)
+            .field("retry", &self.shared.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for PolicyBuilder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PolicyBuilder")
+            .field("name", &self.name)
+            .field("guards", &self.guards)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
