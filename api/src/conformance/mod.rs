@@ -45,6 +45,7 @@ mod guard;
 mod hooks;
 mod join;
 mod local;
+mod mail;
 mod metrics;
 mod pipeline;
 mod policy;
@@ -280,6 +281,14 @@ macro_rules! conformance {
                 inside a_full_scope_hands_back_or_waits_for_a_place
                 inside never_more_than_the_limit_live_at_once
                 inside its_deadline_is_that_of_those_inside
+            }
+            mail {
+                inside each_way_has_its_type_its_order_and_its_sender
+                inside what_has_no_room_is_handed_back_or_waits
+                inside each_end_may_go_at_any_time
+                inside an_answer_goes_to_who_asked
+                inside a_child_that_gives_no_sign_of_life_is_reported
+                inside asked_to_stop_a_child_acknowledges_and_is_cancelled
             }
             blocking {
                 inside it_sees_checkpoints_and_is_fenced_when_killed_hard

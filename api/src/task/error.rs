@@ -167,6 +167,8 @@ pub enum Invalid {
     AttemptTimeoutTooLong,
     /// A scope with room for nobody lets nobody in.
     ZeroLimit,
+    /// Mail without room takes nothing.
+    ZeroCapacity,
 }
 
 impl<E> TaskError<E> {
@@ -481,6 +483,7 @@ impl fmt::Display for Invalid {
         f.write_str(match self {
             Self::ZeroTimeout => "a timeout of zero ends the task before it starts; leave it out or raise it",
             Self::ZeroAttemptTimeout => "an attempt timeout of zero ends each attempt before it starts; raise it",
+            Self::ZeroCapacity => "a capacity of zero takes no mail; allow at least one",
             Self::ZeroLimit => "a limit of zero lets no child in; allow at least one",
             Self::ZeroAttempts => "zero attempts never run the work; allow at least one",
             Self::AttemptTimeoutTooLong => {

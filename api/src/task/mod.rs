@@ -32,6 +32,7 @@ mod handle;
 mod header;
 mod id;
 mod join;
+mod mail;
 mod plan;
 mod retry;
 mod scope;
@@ -53,6 +54,10 @@ pub use id::{IdsExhausted, ParseTaskIdError, TaskId};
 pub use join::{
     All, Any, Escalation, FirstError, GaveUp, JoinSender, JoinStream, Joiner, NoQuorum, Partial, Quorum,
     Restart, Supervisor, Within, join_stream,
+};
+pub use mail::{
+    Asked, BothEnds, Correlation, Envelope, Mail, Message, NoAnswer, NoMail, NotAsked, NotAwaited, NotSent,
+    Ticket,
 };
 pub use plan::{Begun, BlockingResult, Fallback, NoFallback, Rescue};
 pub(crate) use retry::{Again, Made};
