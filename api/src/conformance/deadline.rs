@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use super::Difference;
-use super::stage::{Stage, yield_now};
+use super::stage::{Stage, until, yield_now};
 use crate::prelude::*;
 use crate::task::Limit;
 use crate::{Context, Reason, Runtime, Task};
@@ -149,4 +149,39 @@ pub(super) async fn a_link_of_a_chain_ends_at_the_deadline_of_the_first<R: Runti
         true
     })
     .await;
+}
+
+/// A link that is made when the time of what it waits for is over: nothing of it begins, whatever the result was.
+pub(super) async fn nothing_begins_after_a_deadline_that_has_passed<R: Runtime>(h: Stage<R>) {
+    let began = Arc::new(AtomicBool::new(false));
+    for result in [Ok(1), Err(2)] {
+        let first = loop {
+            let mut first = h.to::<u32, u32>().timeout(h.units(2)).run(move || result);
+            until(|| first.peek().is_some()).await;
+            // Where time is real, another one may have been in the way for so long.
+            if !first.peek().unwrap().is_err_and(TaskError::is_timed_out) {
+                break first;
+            }
+        };
+        let id = first.id();
+        h.pass(3).await;
+        let began = Arc::clone(&began);
+        let link = if result.is_ok() {
+            first.and_then(move |value| {
+                began.store(true, Ordering::Relaxed);
+                Ok(value)
+            })
+        } else {
+            first.or_else(move |_| {
+                began.store(true, Ordering::Relaxed);
+                Err(3)
+            })
+        };
+        let error = link.await.unwrap_err();
+        let Cause::TimedOut(timed_out) = error.cause() else {
+            panic!("{error}");
+        };
+        assert_eq!((timed_out.deadline_of, timed_out.limit), (id, Limit::Inherited));
+    }
+    assert!(!began.load(Ordering::Relaxed));
 }

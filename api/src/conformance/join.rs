@@ -296,6 +296,32 @@ pub(super) async fn a_child_that_always_fails_is_given_up_and_does_not_spin<R: R
     assert_eq!(seen.load(Ordering::Relaxed), 5);
 }
 
+pub(super) async fn restarts_that_are_long_ago_count_no_more<R: Runtime>(h: Stage<R>) {
+    let (starts, at_work) = (Arc::new(AtomicU32::new(0)), h.clone());
+    let seen = Arc::clone(&starts);
+    let parent = h.to::<u32, Infallible>().run(move |cx: Context<R>| async move {
+        let child_at_work = at_work.clone();
+        // One restart in two units of time is allowed, and one in three is needed.
+        let values = Supervisor::<R, u32, &str>::new(Restart::OneForOne)
+            .restarts(1, at_work.units(2))
+            .delay(1.millis(), 1.millis())
+            .child(move |cx| {
+                let life = starts.fetch_add(1, Ordering::Relaxed) + 1;
+                let h = child_at_work.clone();
+                cx.child().run(move || async move {
+                    h.pass(3).await;
+                    if life < 5 { Err("broken") } else { Ok(life) }
+                })
+            })
+            .run(&cx)
+            .await
+            .unwrap();
+        values[0].1
+    });
+    assert_eq!(parent.await.unwrap(), 5);
+    assert_eq!(seen.load(Ordering::Relaxed), 5);
+}
+
 pub(super) async fn who_was_cancelled_is_not_started_again<R: Runtime>(h: Stage<R>) {
     let (give, given) = async_channel::bounded(2);
     let starts = Arc::new(AtomicU32::new(0));

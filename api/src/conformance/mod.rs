@@ -184,6 +184,7 @@ macro_rules! conformance {
                 inside a_child_that_ends_at_its_parents_deadline_names_the_parent
                 inside a_child_of_a_parent_that_times_out_learns_that_it_was_the_deadline
                 inside a_link_of_a_chain_ends_at_the_deadline_of_the_first
+                inside nothing_begins_after_a_deadline_that_has_passed
             }
             retry {
                 inside it_waits_the_stated_delays
@@ -271,6 +272,7 @@ macro_rules! conformance {
                 inside results_come_as_tasks_end_and_tasks_come_from_elsewhere
                 inside who_fails_starts_again_and_takes_along_whom_the_rule_says
                 inside a_child_that_always_fails_is_given_up_and_does_not_spin
+                inside restarts_that_are_long_ago_count_no_more
                 inside who_was_cancelled_is_not_started_again
             }
             scope {
