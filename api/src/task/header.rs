@@ -71,7 +71,7 @@ pub(crate) struct Extra {
     callbacks: Mutex<Callbacks>,
     /// Tells everybody who waits in `cancelled()`.
     pub(crate) told: Event,
-    /// The id of the task that cancelled first; 0 if none did.
+    /// The id of the task that cancelled first; 0 if none did, or if it was the parent because it ends or was cancelled.
     cancelled_by: AtomicU64,
     /// The task whose deadline this one inherits, if that is not its parent.
     after: OnceLock<Node>,
@@ -214,13 +214,15 @@ impl Header {
     }
 
     pub(crate) fn cancellation(&self, seen: Snapshot) -> Option<Cancellation> {
+        let (level, reason) = (seen.level()?, seen.reason()?);
         let by = self
             .extra_if_any()
             .and_then(|extra| TaskId::from_number(extra.cancelled_by.load(Ordering::Relaxed)));
+        let parent = || self.parent.as_ref().filter(|_| reason == Reason::Parent);
         Some(Cancellation {
-            level: seen.level()?,
-            reason: seen.reason()?,
-            by,
+            level,
+            reason,
+            by: by.or_else(|| parent().map(|parent| parent.header().id)),
         })
     }
 
@@ -255,14 +257,30 @@ impl Header {
 
     /// Cancels everybody below this task.
     pub(crate) fn cancel_children(&self, level: Level, reason: Reason) {
-        let mut rest = self.children();
-        while let Some(child) = rest.pop() {
-            // A child that was told as much before has passed it on already.
-            if matches!(
-                child.tell(level, reason, Some(self.id)),
-                Cancel::Raised | Cancel::Ended
-            ) {
-                rest.append(&mut child.header.children());
+        let mut rest = Vec::new();
+        self.tell_children(level, reason, self.id, &mut rest);
+        while let Some(node) = rest.pop() {
+            node.header.tell_children(level, reason, self.id, &mut rest);
+        }
+    }
+
+    /// Tells the children, a few at a time: nobody holds the list while they are told, which wakes whoever waits. Those who
+    /// may have children go to `rest`.
+    fn tell_children(&self, level: Level, reason: Reason, by: TaskId, rest: &mut Vec<Node>) {
+        let Some(extra) = self.extra_if_any() else { return };
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let mut some = [const { None }; AT_ONCE];
+            next = extra.children.live().copy(from, &mut some);
+            for child in some.into_iter().flatten() {
+                // A child that was told as much before has passed it on already.
+                let told = matches!(
+                    child.tell(level, reason, Some(by)),
+                    Cancel::Raised | Cancel::Ended
+                );
+                if told && child.header.extra_if_any().is_some() {
+                    rest.push(child);
+                }
             }
         }
     }
@@ -475,7 +493,11 @@ impl TaskRecord {
             }
             return outcome;
         }
-        if let (None, Some(by)) = (before, by) {
+        let parent = || self.header.parent.as_ref().map(|parent| parent.header().id);
+        // That the parent did it is what the reason says, and needs no place.
+        if let (None, Some(by)) = (before, by)
+            && (reason != Reason::Parent || parent() != Some(by))
+        {
             // Relaxed: an id that stands alone. The first one stays.
             let first = &self.header.extra().cancelled_by;
             let _ = first.compare_exchange(0, by.get(), Ordering::Relaxed, Ordering::Relaxed);
@@ -503,6 +525,23 @@ impl<S: ?Sized> TaskRecord<S> {
     #[inline]
     pub(crate) const fn header(&self) -> &Header {
         &self.header
+    }
+}
+
+impl Live {
+    /// Copies the children from place `from` on, as many as there is room for. Gives where to go on if there may be more:
+    /// a child keeps its place, and one that takes a place meanwhile sees that its parent was told.
+    fn copy(&self, from: usize, into: &mut [Option<Node>]) -> Option<usize> {
+        let mut room = into.iter_mut();
+        for place in from..self.nodes.capacity() {
+            if let Some(node) = self.nodes.get(place) {
+                match room.next() {
+                    Some(room) => *room = Some(Arc::clone(node)),
+                    None => return Some(place),
+                }
+            }
+        }
+        None
     }
 }
 
@@ -536,6 +575,9 @@ fn read(moment: &AtomicU64) -> Option<Moment> {
         nanos => Some(Moment::from_nanos(nanos)),
     }
 }
+
+/// How many children are told between two looks at the list.
+const AT_ONCE: usize = 16;
 
 /// No moment was stored yet.
 const UNSET: u64 = u64::MAX;
