@@ -73,6 +73,8 @@ pub enum Goal {
     PerSecond(f64),
     /// At most so many allocations more than the named contestant.
     MoreAllocations(f64, &'static str),
+    /// Allocations of at most so many bytes more than the named contestant.
+    MoreBytes(f64, &'static str),
     /// No allocation at all.
     NoAllocation,
 }
@@ -256,6 +258,7 @@ impl fmt::Display for Goal {
             Self::Nanos(most) => write!(f, "≤ {most} ns"),
             Self::PerSecond(least) => write!(f, "≥ {least} a second"),
             Self::MoreAllocations(most, of) => write!(f, "≤ {most} allocations more than {of}"),
+            Self::MoreBytes(most, of) => write!(f, "≤ {most} bytes more than {of}"),
             Self::NoAllocation => write!(f, "0 allocations"),
         }
     }

@@ -112,6 +112,17 @@ fn verdict(figure: &Figure, measured: &[Measured], ours: usize, goal: Goal) -> O
                 met: more < most + 0.01,
             })
         }
+        Goal::MoreBytes(most, of) => {
+            let base = measured
+                .get(position(figure, |name, _| name == of)?)?
+                .allocated?
+                .bytes;
+            let more = measured.get(ours)?.allocated?.bytes - base;
+            Some(Verdict {
+                value: format!("{more:.0}"),
+                met: more <= most,
+            })
+        }
         Goal::NoAllocation => {
             let count = measured.get(ours)?.allocated?.count;
             Some(Verdict {

@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod breaker;
 pub mod cancel;
+pub mod children;
 pub mod credit;
 pub mod edge;
 pub mod failures;
@@ -32,6 +33,7 @@ pub const ALL: &[Group] = &[
     spawn::GROUP,
     metrics::GROUP,
     cancel::GROUP,
+    children::GROUP,
     breaker::GROUP,
     policies::GROUP,
     edge::GROUP,
