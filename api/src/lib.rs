@@ -10,6 +10,7 @@ pub mod emit;
 mod entry;
 pub mod guard;
 pub mod hooks;
+pub mod live;
 pub mod metrics;
 mod moment;
 mod root;

@@ -3,14 +3,14 @@
 use alloc::sync::Arc;
 use core::cell::Cell;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::OnceLock;
 
 use crossbeam_utils::CachePadded;
 
 use crate::hooks::{Hook, Hooks};
-use crate::task::Rejection;
+use crate::live::Listing;
+use crate::task::{Node, Rejection};
 
 /// The scope of the tasks of one runtime that have no parent task: how many live, and how many threads were abandoned.
 ///
@@ -20,9 +20,11 @@ use crate::task::Rejection;
 #[derive(Debug)]
 pub struct Root {
     cells: [CachePadded<Comings>; CELLS],
-    closed: AtomicBool,
+    /// `CLOSED`, `LISTING`.
+    gate: AtomicU8,
     abandoned: AtomicUsize,
     hooks: OnceLock<Arc<Hooks>>,
+    listing: OnceLock<Box<Listing>>,
 }
 
 /// There was a hook already; here the other one is back.
@@ -51,9 +53,10 @@ impl Root {
                     left: AtomicU64::new(0),
                 })
             }; CELLS],
-            closed: AtomicBool::new(false),
+            gate: AtomicU8::new(0),
             abandoned: AtomicUsize::new(0),
             hooks: OnceLock::new(),
+            listing: OnceLock::new(),
         }
     }
 
@@ -108,44 +111,79 @@ impl Root {
     ///
     /// Returns whether the scope was open. Whoever closes it and then finds nobody [`live`](Self::live) is the last.
     pub fn close(&self) -> bool {
-        !self.closed.swap(true, Ordering::SeqCst)
+        self.gate.fetch_or(CLOSED, Ordering::SeqCst) & CLOSED == 0
     }
 
     /// Whether further tasks are refused.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.gate.load(Ordering::SeqCst) & CLOSED != 0
+    }
+
+    /// Lists the tasks that enter from now on, at most `capacity` at a time, for the [live tree](crate::live).
+    ///
+    /// Without this they are only counted. It costs each task without a parent a short lock, which few threads share, when
+    /// it begins and when it ends, and the list eight bytes for each task that was listed at the same time. A task for which
+    /// there is no room runs as any other. Returns whether this was the first call; the capacity of the first one stays.
+    pub fn list_tasks(&self, capacity: usize) -> bool {
+        let first = self.listing.set(Box::new(Listing::new(capacity))).is_ok();
+        self.gate.fetch_or(LISTING, Ordering::SeqCst);
+        first
+    }
+
+    /// At most `most` of those that are listed, and how many there are beyond.
+    pub(crate) fn listed(&self, most: usize) -> (Vec<Node>, usize) {
+        let listing = self.listing.get();
+        listing.map_or_else(Default::default, |listing| listing.tasks(most))
     }
 
     #[inline]
-    pub(crate) fn enter(&self) -> Result<(), Rejection> {
+    pub(crate) fn enter(&self, task: impl FnOnce() -> Node) -> Result<(), Rejection> {
         // SeqCst: one who enters counts itself, then looks whether the scope is closed; one who closes it marks it, then
         // counts. One of the two sees the other, so nobody lives in a closed scope uncounted.
         self.cell().entered.fetch_add(1, Ordering::SeqCst);
-        if self.closed.load(Ordering::SeqCst) {
-            self.leave();
+        match self.gate.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            gate => self.enter_by(gate, &task()),
+        }
+    }
+
+    /// The scope is closed, or lists who enters.
+    #[cold]
+    fn enter_by(&self, gate: u8, task: &Node) -> Result<(), Rejection> {
+        if gate & CLOSED != 0 {
+            self.leave(0);
             return Err(Rejection::ScopeClosed);
+        }
+        if let Some(listing) = self.listing.get() {
+            let place = listing.insert(task, number_of_this_thread());
+            let place = place.and_then(|place| place.checked_add(1));
+            task.header().set_root_place(place.unwrap_or(0));
         }
         Ok(())
     }
 
+    /// A task leaves that is listed at `place`, counted from 1; 0 is none.
     #[inline]
-    pub(crate) fn leave(&self) {
+    pub(crate) fn leave(&self, place: u32) {
+        if place != 0 {
+            self.strike_off(place - 1);
+        }
         // What the task wrote belongs to whoever finds that it has left; SeqCst includes the Release that this needs.
         self.cell().left.fetch_add(1, Ordering::SeqCst);
+    }
+
+    #[cold]
+    fn strike_off(&self, place: u32) {
+        if let Some(listing) = self.listing.get() {
+            listing.remove(place);
+        }
     }
 
     /// The cell of this thread.
     #[inline]
     fn cell(&self) -> &Comings {
-        let number = THREAD.with(|number| {
-            let known = number.get();
-            if known == usize::MAX {
-                first_number(number)
-            } else {
-                known
-            }
-        });
+        let number = number_of_this_thread();
         // The number is below the number of cells; the modulo keeps that visible.
         let [first, ..] = &self.cells;
         self.cells.get(number % CELLS).unwrap_or(first)
@@ -174,6 +212,18 @@ impl Default for Root {
     }
 }
 
+#[inline]
+fn number_of_this_thread() -> usize {
+    THREAD.with(|number| {
+        let known = number.get();
+        if known == usize::MAX {
+            first_number(number)
+        } else {
+            known
+        }
+    })
+}
+
 /// Gives the next number to a thread that has none.
 #[cold]
 fn first_number(number: &Cell<usize>) -> usize {
@@ -182,6 +232,12 @@ fn first_number(number: &Cell<usize>) -> usize {
     number.set(given);
     given
 }
+
+/// No further task is admitted.
+const CLOSED: u8 = 1;
+
+/// Those that enter are listed.
+const LISTING: u8 = 2;
 
 /// How many cells there are. With more threads than that, some share one.
 const CELLS: usize = 16;
@@ -201,12 +257,12 @@ mod tests {
     #[test]
     fn a_closed_root_refuses_and_counts_nobody() {
         let root = Root::new();
-        assert_eq!(root.enter(), Ok(()));
+        assert_eq!(root.enter(|| unreachable!()), Ok(()));
         assert!(root.close());
         assert!(!root.close());
-        assert_eq!(root.enter(), Err(Rejection::ScopeClosed));
+        assert_eq!(root.enter(|| unreachable!()), Err(Rejection::ScopeClosed));
         assert_eq!(root.live(), 1);
-        root.leave();
+        root.leave(0);
         assert_eq!(root.live(), 0);
     }
 
@@ -221,7 +277,7 @@ mod tests {
                 scope.spawn(|| {
                     let to_leave = to_leave;
                     for _ in 0..10_000 {
-                        assert_eq!(root.enter(), Ok(()));
+                        assert_eq!(root.enter(|| unreachable!()), Ok(()));
                         to_leave.send(()).unwrap();
                     }
                 });
@@ -229,7 +285,7 @@ mod tests {
             drop(to_leave);
             for () in those_who_leave {
                 assert!(root.live() > 0);
-                root.leave();
+                root.leave(0);
             }
         });
         assert_eq!(root.live(), 0);

@@ -4,6 +4,7 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 
+use crate::live::LiveTree;
 use crate::task::{Rejection, TaskRef};
 use crate::{Moment, Root};
 
@@ -86,6 +87,12 @@ pub trait Runtime: Clone + Send + Sync + Unpin + 'static {
     /// this method as it is.
     #[inline]
     fn about_to_run(&self) {}
+
+    /// What lives now: the tasks without a parent, as far as [`list_tasks`](Root::list_tasks) has them listed, and all below
+    /// them, at most `limit` tasks.
+    fn live_tree(&self, limit: usize) -> LiveTree {
+        LiveTree::of_root(self.root(), self.now(), limit)
+    }
 
     /// A random number, all values equally likely. Jitter is made of it; an executor for tests gives what its seed says.
     #[inline]

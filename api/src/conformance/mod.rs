@@ -44,6 +44,7 @@ mod errors;
 mod guard;
 mod hooks;
 mod join;
+mod live;
 mod local;
 mod mail;
 mod metrics;
@@ -304,6 +305,14 @@ macro_rules! conformance {
                 inside joining_dropped_at_each_poll_leaves_the_children_to_their_parent
                 inside a_waiter_that_is_dropped_after_it_was_woken_takes_nobody_elses_wake_up
                 inside a_value_that_panics_as_it_is_dropped_costs_no_thread
+            }
+            live {
+                inside it_shows_itself_as_text_json_and_a_graph
+                inside tasks_without_a_parent_are_listed_on_demand
+                inside what_a_task_says_that_it_waits_on_nests
+                inside a_pipeline_is_in_it_with_all_its_tasks
+                inside neither_depth_nor_width_is_a_limit_and_what_is_left_out_is_told
+                inside whoever_looks_while_tasks_come_and_go_finds_a_tree
             }
             shutdown {
                 outside tasks_resolve

@@ -641,6 +641,9 @@ where
         grace,
         parent,
     );
+    if P::FENCED {
+        header.set_fenced(true);
+    }
     if let Some(elder) = after {
         header.inherit_from(elder);
     }
@@ -657,7 +660,7 @@ where
         (Err(_), _) => Err(Rejection::IdsExhausted),
         (_, Some(invalid)) => Err(Rejection::Invalid(invalid)),
         _ => match &record.header().parent {
-            None => runtime.root().enter(),
+            None => runtime.root().enter(|| Arc::clone(&record) as Node),
             Some(parent) => parent.header().adopt(&(Arc::clone(&record) as Node), reserved),
         },
     };

@@ -22,6 +22,7 @@ use super::scope::ScopeBuilder;
 use super::view::TaskRef;
 use super::watch::Watching;
 use crate::Runtime;
+use crate::live::{LiveTree, Saying, WaitsOn};
 
 /// A task seen from inside: whether to stop, how much time is left, and children.
 ///
@@ -155,6 +156,7 @@ impl<R: Runtime> Context<R> {
     /// Nothing is lost when the future is dropped.
     pub async fn sleep(&self, duration: Duration) -> Result<(), Stopped> {
         let until = self.runtime.now() + duration;
+        let _saying = self.say(WaitsOn::Timer { at: until });
         self.until_cancelled(self.runtime.sleep_until(until)).await
     }
 
@@ -180,7 +182,9 @@ impl<R: Runtime> Context<R> {
         T: Send + 'static,
         E: Send + Sync + 'static,
     {
-        builder.run_under(self, work).await
+        let child = builder.run_under(self, work);
+        let _saying = self.say(WaitsOn::Task(child.id()));
+        child.await
     }
 
     /// Waits for `tasks` by the rule of `joiner`, and answers in the order in which they are listed.
@@ -192,6 +196,7 @@ impl<R: Runtime> Context<R> {
         A: SpawningTask<T, E>,
         J: Joiner<T, E>,
     {
+        let _saying = self.say(WaitsOn::Tasks);
         joiner.join(tasks).await
     }
 
@@ -200,6 +205,10 @@ impl<R: Runtime> Context<R> {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn children_ended(&self) {
+        if self.child_count() == 0 {
+            return;
+        }
+        let _saying = self.say(WaitsOn::Children);
         while self.child_count() != 0 {
             let left = self.header().extra().children.left.listen();
             // See `Header::vacate`: the listener is made, then the count is read.
@@ -214,6 +223,17 @@ impl<R: Runtime> Context<R> {
     /// Describes a scope within this task: children that are joined before their scope is, with rules of their own.
     pub fn scope(&self) -> ScopeBuilder<R> {
         ScopeBuilder::new(self)
+    }
+
+    /// What lives now: this task and everybody below it, at most `limit` tasks.
+    #[must_use]
+    pub fn live_tree(&self, limit: usize) -> LiveTree {
+        LiveTree::of(&self.task, self.runtime.now(), limit)
+    }
+
+    /// Says what the task waits on until the answer is dropped.
+    pub(crate) fn say(&self, waits: WaitsOn) -> Saying<'_> {
+        self.header().extra().notes().say(waits)
     }
 
     /// A builder for a child of this task.

@@ -21,6 +21,7 @@ use super::error::{Cancellation, Cause, Rejection, TaskError};
 use super::watch::{Watch, Watching};
 use crate::Moment;
 use crate::hooks::Happening;
+use crate::live::{Notes, copy};
 
 /// What is known of a task: who it is, how it is doing, and a way to cancel it.
 ///
@@ -47,7 +48,9 @@ pub(crate) struct Header {
     pub(crate) priority: Priority,
     /// The task came to its end without an extra part; see `extra_or_seal`.
     sealed: AtomicBool,
-    /// Where the parent lists this task.
+    /// The work is a closure on a thread that may block.
+    fenced: AtomicBool,
+    /// Where the parent lists this task; of one without a parent, where the root does, counted from 1, or 0.
     place: AtomicU32,
     /// The grace period in milliseconds; 49 days at most.
     grace: u32,
@@ -77,6 +80,8 @@ pub(crate) struct Extra {
     after: OnceLock<Node>,
     /// What accompanies the task.
     watch: OnceLock<Arc<dyn Watching>>,
+    /// For whoever looks at the live tree.
+    notes: OnceLock<Box<Notes>>,
 }
 
 /// The scope of a task: who lives in it, and who waits for them to leave.
@@ -124,6 +129,7 @@ impl Header {
             lifecycle: Lifecycle::new(),
             priority,
             sealed: AtomicBool::new(false),
+            fenced: AtomicBool::new(false),
             place: AtomicU32::new(0),
             // Rounded up: a short grace period is not none.
             grace: u32::try_from(grace.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX),
@@ -137,6 +143,27 @@ impl Header {
             ended: AtomicU64::new(UNSET),
             extra: OnceLock::new(),
         }
+    }
+
+    /// Whether the work is a closure on a thread that may block.
+    pub(crate) fn is_fenced(&self) -> bool {
+        // Relaxed: it stands alone.
+        self.fenced.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_fenced(&self, fenced: bool) {
+        self.fenced.store(fenced, Ordering::Relaxed);
+    }
+
+    /// Where the root lists this task, if it does.
+    #[inline]
+    pub(crate) fn root_place(&self) -> u32 {
+        // Relaxed: written before the driver was spawned.
+        self.place.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_root_place(&self, place: u32) {
+        self.place.store(place, Ordering::Relaxed);
     }
 
     pub(crate) fn grace(&self) -> Duration {
@@ -234,6 +261,13 @@ impl Header {
             Cow::clone(&self.name),
             self.lifecycle.snapshot().attempt(),
         )
+    }
+
+    /// At most `most` of those who live in this scope now.
+    pub(crate) fn children_up_to(&self, most: usize) -> Vec<Node> {
+        self.extra_if_any().map_or_else(Vec::new, |extra| {
+            copy(most, || extra.children.live(), |live| &live.nodes)
+        })
     }
 
     /// Those who live in this scope now.
@@ -373,6 +407,15 @@ impl Header {
 }
 
 impl Extra {
+    pub(crate) fn notes(&self) -> &Notes {
+        self.notes.get_or_init(Box::default)
+    }
+
+    /// What is noted, if anything ever was.
+    pub(crate) fn notes_if_any(&self) -> Option<&Notes> {
+        self.notes.get().map(|notes| &**notes)
+    }
+
     /// Takes no further children; whether none lives.
     pub(crate) fn close_if_empty(&self) -> bool {
         let group = &self.children.group;

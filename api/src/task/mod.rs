@@ -50,6 +50,7 @@ pub use error::{
 };
 pub use handle::{CancellationResult, Task};
 pub use header::{Awaited, TaskRecord};
+pub(crate) use header::{Header, Node};
 pub use id::{IdsExhausted, ParseTaskIdError, TaskId};
 pub use join::{
     All, Any, Escalation, FirstError, GaveUp, JoinSender, JoinStream, Joiner, NoQuorum, Partial, Quorum,

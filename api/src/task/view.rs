@@ -12,6 +12,7 @@ use super::TaskId;
 use super::callbacks::Callback;
 use super::error::Cancellation;
 use super::header::{Node, TaskRecord};
+use crate::live::WaitsOn;
 use crate::metrics::TaskMetrics;
 use crate::{Moment, Refused};
 
@@ -41,6 +42,16 @@ pub enum Request {
     Ended,
     /// The task had been told as much before.
     Unchanged,
+}
+
+impl TaskRef {
+    pub(crate) const fn of(node: Node) -> Self {
+        Self { node }
+    }
+
+    pub(crate) const fn node(&self) -> &Node {
+        &self.node
+    }
 }
 
 impl TaskRecord {
@@ -201,6 +212,13 @@ impl TaskRecord {
             meter.read(&mut metrics);
         }
         metrics
+    }
+
+    /// What the task waits on, as far as the engine or the task itself says so; `None` if its work runs, or waits for
+    /// something that nobody named. Two loads, and a short lock if the task has said something.
+    #[must_use]
+    pub fn waits_on(&self) -> Option<WaitsOn> {
+        self.header().waits_on(self.snapshot())
     }
 
     /// The task this one belongs to.

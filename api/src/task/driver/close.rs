@@ -221,7 +221,7 @@ where
     fn leave(&mut self, result: Result<T, TaskError<E>>) {
         *self.phase = Phase::Left;
         match &self.header().parent {
-            None => self.runtime.root().leave(),
+            None => self.runtime.root().leave(self.header().root_place()),
             Some(parent) => parent.release(self.header()),
         }
         self.record.slot.put(result);

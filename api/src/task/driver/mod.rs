@@ -254,7 +254,11 @@ where
     fn begin_grace(&mut self) {
         let (runtime, grace) = (&*self.runtime, self.record.header().grace());
         let rest = self.rest.get_or_insert_default();
-        rest.grace_end.get_or_insert_with(|| runtime.now() + grace);
+        if rest.grace_end.is_none() {
+            let end = runtime.now() + grace;
+            rest.grace_end = Some(end);
+            self.record.header().extra().notes().set_grace_end(end);
+        }
     }
 
     /// One step of the work.
@@ -351,7 +355,10 @@ where
             return self.attempt();
         };
         let waker = Some(cx.waker());
-        match rest.queue(Asking { now, deadline, waker }) {
+        let answer = rest.queue(Asking { now, deadline, waker });
+        let notes = self.record.header().extra().notes();
+        notes.set_queued(matches!(answer, Err(Held::Wait(_))));
+        match answer {
             Ok(()) => self.attempt(),
             Err(Held::Refused(refusal)) => self.settle(refusal.into()),
             Err(Held::Wait(until)) => Step::Park(until.min(deadline)),
@@ -442,6 +449,7 @@ where
             rest.draw(cause, now)
                 .map_err(|spent| Some(NoRetry::Budget(spent)))?;
         }
+        self.header().extra().notes().set_retry(until);
         // Refused only if the task was cancelled hard meanwhile.
         if self.header().lifecycle.wait().is_err() {
             return Err(None);
@@ -477,6 +485,7 @@ where
             }
             Ok(Ok((Ok(work), primary))) => {
                 self.happened(|| Happening::FallingBack);
+                self.header().set_fenced(false);
                 self.stage.set(Stage::Rescue { work, primary });
                 Step::Again
             }
