@@ -47,7 +47,7 @@ mod runtime;
 
 pub use runtime::{Sleep, Tokio};
 #[doc(no_inline)]
-pub use sweet_async_api::{breaker, emit, guard, hooks, metrics, task, units};
+pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, task, units};
 
 /// Where tasks begin: `AsyncTask::to::<T>()`.
 pub type AsyncTask<E> = sweet_async_api::Entry<Tokio, E>;

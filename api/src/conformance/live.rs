@@ -91,6 +91,11 @@ fn told<R: Runtime>(h: &Stage<R>, tree: &LiveTree, text: &str) -> String {
     let mut text = text.replace(&at, "\"at_ns\":1000000000");
     for (place, task) in tree.tasks().iter().enumerate() {
         let id = task.id();
+        let name = if task.name().is_empty() {
+            "task"
+        } else {
+            task.name()
+        };
         for (from, to) in [
             (format!("\" {id}:"), format!("\" #{place}:")),
             (format!("task {id}:"), format!("task #{place}:")),
@@ -99,7 +104,7 @@ fn told<R: Runtime>(h: &Stage<R>, tree: &LiveTree, text: &str) -> String {
             (format!("task {id}\n"), format!("task #{place}\n")),
             (format!("task {id}\""), format!("task #{place}\"")),
             (format!("\"{id}\""), format!("\"#{place}\"")),
-            (format!(" {id}\\n"), format!(" #{place}\\n")),
+            (format!("=\"{name} {id}\\n"), format!("=\"{name} #{place}\\n")),
         ] {
             text = text.replace(&from, &to);
         }
@@ -227,6 +232,28 @@ pub(super) async fn what_a_task_says_that_it_waits_on_nests<R: Runtime>(h: Stage
         assert_eq!(cx.waits_on(), None);
     });
     task.await.unwrap();
+}
+
+pub(super) async fn whoever_waits_for_a_guard_or_runs_its_callbacks_says_so<R: Runtime>(h: Stage<R>) {
+    let limit = ConcurrencyLimit::fixed(1).build().unwrap();
+    let limited = || h.to::<(), Infallible>().with_concurrency_limit(&limit);
+    let (arrive, arrived) = sign();
+    let first = limited().run(move || async move {
+        arrive.give();
+        pending::<()>().await;
+    });
+    arrived.given().await;
+    let second = limited().run(pending::<()>);
+    until(|| second.waits_on() == Some(WaitsOn::Guard)).await;
+    second.on_cancel(|_| pending()).unwrap();
+    first.cancel(Level::Kill).unwrap();
+    drop(first.await);
+    until(|| second.waits_on().is_none()).await;
+    second.cancel(Level::Kill).unwrap();
+    until(|| second.waits_on() == Some(WaitsOn::Callbacks)).await;
+    let tree = LiveTree::of(&second.task_ref(), h.runtime().now(), 1);
+    assert_eq!(tree.tops().first().map(LiveTask::state), Some(State::Cancelled));
+    h.shut_down();
 }
 
 pub(super) async fn a_pipeline_is_in_it_with_all_its_tasks<R: Runtime>(h: Stage<R>) {

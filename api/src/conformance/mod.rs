@@ -310,6 +310,7 @@ macro_rules! conformance {
                 inside it_shows_itself_as_text_json_and_a_graph
                 inside tasks_without_a_parent_are_listed_on_demand
                 inside what_a_task_says_that_it_waits_on_nests
+                inside whoever_waits_for_a_guard_or_runs_its_callbacks_says_so
                 inside a_pipeline_is_in_it_with_all_its_tasks
                 inside neither_depth_nor_width_is_a_limit_and_what_is_left_out_is_told
                 inside whoever_looks_while_tasks_come_and_go_finds_a_tree
