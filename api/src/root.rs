@@ -144,19 +144,20 @@ impl Root {
         self.cell().entered.fetch_add(1, Ordering::SeqCst);
         match self.gate.load(Ordering::SeqCst) {
             0 => Ok(()),
-            gate => self.enter_by(gate, &task()),
+            gate => self.enter_by(gate, task),
         }
     }
 
     /// The scope is closed, or lists who enters.
     #[cold]
-    fn enter_by(&self, gate: u8, task: &Node) -> Result<(), Rejection> {
+    fn enter_by(&self, gate: u8, task: impl FnOnce() -> Node) -> Result<(), Rejection> {
         if gate & CLOSED != 0 {
             self.leave(0);
             return Err(Rejection::ScopeClosed);
         }
         if let Some(listing) = self.listing.get() {
-            let place = listing.insert(task, number_of_this_thread());
+            let task = task();
+            let place = listing.insert(&task, number_of_this_thread());
             let place = place.and_then(|place| place.checked_add(1));
             task.header().set_root_place(place.unwrap_or(0));
         }
