@@ -159,6 +159,21 @@ impl<E> From<&Cause<E>> for Failure {
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "it returned an error",
+            Self::Panic => "it panicked",
+            Self::Timeout(Limit::Attempt) => "the attempt took too long",
+            Self::Timeout(_) => "its deadline passed",
+            Self::CircuitOpen => "the circuit breaker refused it",
+            Self::LimitReached => "the concurrency limit refused it",
+            Self::RateLimited => "the rate limiter refused it",
+            Self::Other => "it was not run to its end",
+        })
+    }
+}
+
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hooks")

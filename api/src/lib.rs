@@ -16,6 +16,7 @@ mod moment;
 mod root;
 mod runtime;
 pub mod task;
+mod trace;
 pub mod units;
 
 pub use entry::Entry;

@@ -43,8 +43,10 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod io;
 mod runtime;
 
+pub use io::MeteredIo;
 pub use runtime::{Sleep, Tokio};
 #[doc(no_inline)]
 pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, task, units};

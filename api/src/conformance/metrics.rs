@@ -2,13 +2,15 @@
 
 use core::convert::Infallible;
 use core::future::Future;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
+use futures_io::{AsyncRead, AsyncWrite};
+
 use super::Difference;
-use super::stage::{Stage, sign, yield_now};
+use super::stage::{Scratch, Stage, sign, yield_now};
 use crate::metrics::{CpuUsage, TaskMetrics};
 use crate::prelude::*;
 use crate::task::{MetricsEnabledTask, TimedTask};
@@ -293,5 +295,61 @@ pub(super) async fn the_processors_time_goes_to_whoever_used_it<R: Runtime>(h: S
             worked.total.abs_diff(split) < Duration::from_millis(1),
             "{worked:?}"
         );
+    }
+}
+
+/// Copies as `std::io::copy` does, through the traits that name no executor.
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> std::io::Result<()> {
+    let mut buffer = [0; 1_000];
+    loop {
+        let read = core::future::poll_fn(|cx| Pin::new(&mut from).poll_read(cx, &mut buffer)).await?;
+        let mut left = &buffer[..read];
+        if left.is_empty() {
+            return core::future::poll_fn(|cx| Pin::new(&mut to).poll_close(cx)).await;
+        }
+        while !left.is_empty() {
+            let written = core::future::poll_fn(|cx| Pin::new(&mut to).poll_write(cx, left)).await?;
+            left = &left[written..];
+        }
+    }
+}
+
+pub(super) async fn bytes_are_counted_for_the_task_that_moved_them<R: Runtime>(h: Stage<R>) {
+    let text = "0123456789".repeat(1_234);
+    let file = Arc::new(Scratch::new("io", &text));
+    let bytes = text.len() as u64;
+    let copied = |name: &'static str, metered: bool| {
+        let (text, file) = (text.clone(), Arc::clone(&file));
+        let task = h.to::<(), Infallible>().name(name);
+        let task = if metered { task.metered() } else { task };
+        task.run(move |cx: Context<R>| async move {
+            let before = cx.metrics().io;
+            assert_eq!(before, Measured::NotInstrumented);
+            let (from, mut to) = (cx.metered_io(text.as_bytes()), cx.metered_io(Vec::new()));
+            copy(from, &mut to).await.unwrap();
+            assert_eq!(to.into_inner(), text.as_bytes());
+            // The same once more from a file, where it may block.
+            let mut from = cx.metered_io(std::fs::File::open(file.path()).unwrap());
+            assert_eq!(
+                std::io::copy(&mut from, &mut std::io::sink()).unwrap(),
+                text.len() as u64
+            );
+            let mut closed = cx.metered_io(std::fs::File::open(file.path()).unwrap());
+            assert!(std::io::Write::write(&mut closed, b"refused").is_err());
+        })
+    };
+    let (one, other, plain) = (copied("one", true), copied("other", true), copied("plain", false));
+    let seen = [one.task_ref(), other.task_ref(), plain.task_ref()];
+    for task in [one, other, plain] {
+        task.await.unwrap();
+    }
+    let [one, other, plain] = seen.map(|task| task.metrics().io);
+    assert_eq!(plain, Measured::NotInstrumented);
+    for usage in [one, other] {
+        let usage = usage.value().unwrap();
+        assert_eq!((usage.read.bytes, usage.written.bytes), (2 * bytes, bytes));
+        // 13 pieces of at most 1,000 bytes each way, and the end; the file in at least one piece, and its end.
+        assert_eq!((usage.written.calls, usage.written.failed), (13, 1));
+        assert!(usage.read.calls >= 14 + 2 && usage.read.failed == 0, "{usage:?}");
     }
 }

@@ -55,6 +55,7 @@ mod scope;
 mod shutdown;
 mod stage;
 mod stress;
+mod tracing;
 mod traits;
 mod tree;
 mod work;
@@ -356,6 +357,13 @@ macro_rules! conformance {
                 inside what_lives_is_pending_or_running
                 outside sums_over_the_parts_are_the_sum_over_all
             }
+            tracing {
+                inside spans_follow_the_tree_and_the_work_is_inside
+                inside a_blocking_closure_runs_inside_the_span
+                inside failures_retries_and_cancellations_are_events
+                inside a_subscriber_that_panics_costs_the_task_nothing
+                inside without_a_subscriber_nothing_is_traced
+            }
             metrics {
                 inside a_task_that_is_not_metered_says_so
                 inside polls_are_those_that_the_work_saw
@@ -366,6 +374,7 @@ macro_rules! conformance {
                 inside the_time_of_a_blocking_closure_is_told_apart
                 inside a_metered_task_misses_no_wake_up
                 inside the_processors_time_goes_to_whoever_used_it
+                inside bytes_are_counted_for_the_task_that_moved_them
             }
             stress {
                 outside each_task_ends_once_and_the_books_balance

@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::cpu::{CpuUsage, Reading};
+use super::io::IoUsage;
 
 /// A figure, or that nobody measured it.
 ///
@@ -136,6 +137,8 @@ pub struct TaskMetrics {
     pub in_closure: Measured<Duration>,
     /// The time that a processor worked for the task, in its polls and in its blocking closure up to its return.
     pub cpu: Measured<CpuUsage>,
+    /// What it read and wrote, if it has readers or writers that count; see [`MeteredIo`](super::MeteredIo).
+    pub io: Measured<IoUsage>,
 }
 
 impl TaskMetrics {

@@ -1,9 +1,12 @@
 //! The numbers of one task that is metered.
 
+use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
+use std::sync::OnceLock;
 
 use super::cpu::{CpuMeter, CpuUsage};
+use super::io::IoSums;
 use super::{Measured, Metrics, TaskMetrics};
 use crate::Moment;
 
@@ -29,6 +32,8 @@ pub(crate) struct Meter {
     longest_delay: AtomicU64,
     in_closure: AtomicU64,
     cpu: Option<CpuMeter>,
+    /// Made with the first reader or writer that counts.
+    io: OnceLock<Box<IoSums>>,
 }
 
 /// When a blocking closure was called, and what its thread had used by then.
@@ -52,6 +57,7 @@ impl Meter {
             delayed: AtomicU64::new(0),
             longest_delay: AtomicU64::new(0),
             in_closure: AtomicU64::new(0),
+            io: OnceLock::new(),
             cpu: match asked.cpu {
                 Some(reading) => Some(CpuMeter::new(reading)),
                 None => None,
@@ -127,6 +133,10 @@ impl Meter {
         }
     }
 
+    pub(crate) fn io(&self) -> &IoSums {
+        self.io.get_or_init(Box::default)
+    }
+
     /// Writes what was measured into `metrics`.
     pub(crate) fn read(&self, metrics: &mut TaskMetrics) {
         let time = |nanos: &AtomicU64| Measured::Value(Duration::from_nanos(nanos.load(Ordering::Relaxed)));
@@ -138,6 +148,7 @@ impl Meter {
         metrics.longest_delay = time(&self.longest_delay);
         metrics.in_closure = time(&self.in_closure);
         {
+            metrics.io = self.io.get().map(|io| io.usage()).into();
             metrics.cpu = self
                 .cpu
                 .as_ref()

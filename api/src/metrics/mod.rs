@@ -23,13 +23,15 @@
 //! `benches` has the figures (group `metrics`).
 
 mod cpu;
+mod io;
 mod measured;
 mod meter;
 mod stats;
 
 pub use cpu::CpuUsage;
+pub use io::{IoMeter, IoUsage, MeteredIo, Moved};
 pub use measured::{Measured, Metrics, TaskMetrics};
-pub(crate) use meter::{Called, Meter};
+pub(crate) use meter::Meter;
 pub use stats::{ExecutionStats, RunTimes, StatsSnapshot};
 
 #[cfg(doc)]

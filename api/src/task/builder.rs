@@ -28,6 +28,7 @@ use crate::breaker::CircuitBreaker;
 use crate::guard::{ConcurrencyLimit, Guards, Policy, RateLimiter, RetryBudget};
 use crate::hooks::{Happening, Hook, Hooks};
 use crate::metrics::Metrics;
+use crate::trace;
 use crate::{LocalSpawn, Moment, Refused, Runtime};
 
 /// Describes a task: immutable configuration, of which nothing happens before `run`.
@@ -626,10 +627,14 @@ where
         None => own,
         Some(elder) => own.min(elder.header().deadline),
     };
-    let may_be_watched =
-        metrics.is_some() || hooks.is_some() || parent.is_some() || runtime.root().has_hook();
+    let may_be_watched = metrics.is_some()
+        || hooks.is_some()
+        || parent.is_some()
+        || runtime.root().has_hook()
+        || trace::is_on();
     let watched = if may_be_watched {
-        watch(Wanted { metrics, hooks }, parent.as_ref(), &runtime)
+        let task = (id.unwrap_or(TaskId::NONE), &*name);
+        watch(task, Wanted { metrics, hooks }, parent.as_ref(), &runtime)
     } else {
         None
     };
@@ -691,12 +696,17 @@ type Spawned<R, T, E, P, B> = Result<<R as Runtime>::Spawned, Refused<Driver<R, 
 
 /// What accompanies a task, by its own builder's wish or because of the task above it.
 #[cold]
-fn watch<R: Runtime>(own: Wanted, parent: Option<&Node>, runtime: &R) -> Option<Arc<dyn Watching>> {
+fn watch<R: Runtime>(
+    task: (TaskId, &str),
+    own: Wanted,
+    parent: Option<&Node>,
+    runtime: &R,
+) -> Option<Arc<dyn Watching>> {
     let above = match parent {
         None => Above::Root(runtime.root()),
         Some(parent) => Above::Task(parent.header().watch()),
     };
-    Watch::start(own, above, runtime)
+    Watch::start(task, own, above, runtime)
 }
 
 /// A task that was refused at the door.

@@ -508,6 +508,11 @@ impl TaskRecord {
         }
     }
 
+    #[cfg(feature = "tracing")]
+    pub(crate) fn trace(&self) -> Option<&crate::trace::Trace> {
+        self.header.watch()?.trace()
+    }
+
     /// Tells the task's hooks, if it has any.
     pub(crate) fn happened(&self, what: Happening) {
         if let Some(watch) = self.header.watch() {

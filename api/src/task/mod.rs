@@ -64,11 +64,14 @@ pub use plan::{Begun, BlockingResult, Fallback, NoFallback, Rescue};
 pub(crate) use retry::{Again, Made};
 pub use retry::{Always, Classify, Jitter, Retry, Verdict};
 pub use scope::{FirstFailure, NoPlace, NotSpawned, Place, Scope, ScopeBuilder, ScopeError, Spawner};
+#[cfg(feature = "tracing")]
+pub use traits::TracingTask;
 pub use traits::{
     AsyncTask, AsyncTaskBuilder, CancellableTask, ContextualizedTask, MetricsEnabledTask, NamedTask,
     PrioritizedTask, RecoverableTask, StatusEnabledTask, TimedTask,
 };
 pub use view::{AlreadyEnded, Request, TaskRef};
+pub(crate) use watch::Watching;
 pub use work::{AsyncFallible, AsyncValue, AsyncWork, Fallible, IntoAsyncResult, RepeatableWork, Value};
 
 /// A task's name: a `&'static str` costs no allocation.

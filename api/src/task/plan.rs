@@ -270,11 +270,11 @@ where
                 closure.leave(Desk::Stopped(cancellation));
             } else {
                 let watching = context.watching();
-                let called = watching.as_ref().and_then(|watching| watching.call());
-                let result = catch_unwind(AssertUnwindSafe(|| work.call(|| context).into_result()));
-                if let Some((watching, called)) = watching.zip(called) {
-                    watching.returned(&called);
-                }
+                let work = || catch_unwind(AssertUnwindSafe(|| work.call(|| context).into_result()));
+                let result = match watching {
+                    None => work(),
+                    Some(watching) => watching.accompany(work),
+                };
                 closure.hand_in(result);
             }
         };

@@ -110,6 +110,21 @@ pub trait MetricsEnabledTask {
     fn metrics(&self) -> TaskMetrics;
 }
 
+/// Is a span of `tracing`, where a subscriber listens. With the feature `tracing`.
+#[cfg(feature = "tracing")]
+pub trait TracingTask {
+    /// Whether a subscriber listens to this task, and it is not over.
+    fn is_tracing_enabled(&self) -> bool;
+    /// Says `error` in the task's span, with the task's id, name and attempt, at the level ERROR. Nothing where nobody
+    /// listens.
+    fn record_error(&self, error: &(dyn core::error::Error + 'static));
+    /// The same in passing: `read().map_err(|error| cx.handle_error(error))?`.
+    fn handle_error<E: core::error::Error + 'static>(&self, error: E) -> E {
+        self.record_error(&error);
+        error
+    }
+}
+
 /// Has a place in a tree.
 pub trait ContextualizedTask {
     /// The task this one belongs to.
@@ -244,6 +259,18 @@ macro_rules! by_record {
         impl<$($generics)*> MetricsEnabledTask for $task {
             fn metrics(&self) -> TaskMetrics {
                 record(self).metrics()
+            }
+        }
+        #[cfg(feature = "tracing")]
+        impl<$($generics)*> TracingTask for $task {
+            fn is_tracing_enabled(&self) -> bool {
+                record(self).trace().is_some_and(crate::trace::Trace::is_open)
+            }
+            fn record_error(&self, error: &(dyn core::error::Error + 'static)) {
+                let task = record(self);
+                if let Some(trace) = task.trace() {
+                    trace.error(task, error);
+                }
             }
         }
         impl<$($generics)*> ContextualizedTask for $task {

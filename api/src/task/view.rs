@@ -13,7 +13,7 @@ use super::callbacks::Callback;
 use super::error::Cancellation;
 use super::header::{Node, TaskRecord};
 use crate::live::WaitsOn;
-use crate::metrics::TaskMetrics;
+use crate::metrics::{IoMeter, Meter, MeteredIo, TaskMetrics};
 use crate::{Moment, Refused};
 
 /// A reference to a task, whatever it yields. Dereferences to [`TaskRecord`].
@@ -219,6 +219,23 @@ impl TaskRecord {
     #[must_use]
     pub fn waits_on(&self) -> Option<WaitsOn> {
         self.header().waits_on(self.snapshot())
+    }
+
+    /// Has what is read from `inner`, or written to it, counted for this task, if it is metered.
+    pub fn metered_io<I>(&self, inner: I) -> MeteredIo<I> {
+        MeteredIo::new(inner, self.io_meter())
+    }
+
+    /// Counts for this task, if it is metered: what readers and writers of other traits are made of.
+    #[must_use]
+    pub fn io_meter(&self) -> IoMeter {
+        let watching = self.header().watching();
+        let metered = watching.filter(|watching| {
+            let meter = watching.watch().meter.as_ref();
+            // From here on a zero is a measurement.
+            meter.map(Meter::io).is_some()
+        });
+        IoMeter::new(metered.map(Arc::clone))
     }
 
     /// The task this one belongs to.

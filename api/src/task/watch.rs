@@ -6,9 +6,11 @@ use core::task::Waker;
 
 use atomic_waker::AtomicWaker;
 
+use super::TaskId;
 use super::header::TaskRecord;
 use crate::hooks::{Happening, Hooks};
-use crate::metrics::{Called, Meter, Metrics};
+use crate::metrics::{Meter, Metrics};
+use crate::trace::{self, Trace};
 use crate::{Moment, Root, Runtime};
 
 /// What a builder asks for; by itself, it is what nobody asked for.
@@ -22,6 +24,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Watch {
     pub(crate) meter: Option<Meter>,
     hooks: Option<Arc<Hooks>>,
+    trace: Option<Trace>,
     /// The executor's waker; the task itself is given one that notes when it was woken.
     executor: AtomicWaker,
 }
@@ -51,51 +54,67 @@ pub(crate) trait Watching: Send + Sync {
 }
 
 impl dyn Watching {
-    /// A blocking closure of the task is called, on this thread.
-    pub(crate) fn call(&self) -> Option<Called> {
-        let meter = self.watch().meter.as_ref()?;
-        Some(meter.call(self.now()))
-    }
-
-    /// It has returned.
-    pub(crate) fn returned(&self, called: &Called) {
-        if let Some(meter) = &self.watch().meter {
+    /// Runs `work`, which is the blocking closure of the task and does not unwind, on this thread.
+    pub(crate) fn accompany<T>(&self, work: impl FnOnce() -> T) -> T {
+        let watch = self.watch();
+        let called = watch.meter.as_ref().map(|meter| meter.call(self.now()));
+        let result = watch.inside(work);
+        if let (Some(meter), Some(called)) = (&watch.meter, &called) {
             meter.returned(called, self.now());
         }
+        result
     }
 }
 
 impl Watch {
     /// What accompanies a task whose builder asks for `own`, below one that is accompanied by `above`; `None` if nobody
     /// asks for anything.
-    pub(crate) fn start<R: Runtime>(own: Wanted, above: Above<'_>, runtime: &R) -> Option<Arc<dyn Watching>> {
-        let (asked_above, hooks_above) = match above {
-            Above::Task(None) => (None, None),
+    pub(crate) fn start<R: Runtime>(
+        (id, name): (TaskId, &str),
+        own: Wanted,
+        above: Above<'_>,
+        runtime: &R,
+    ) -> Option<Arc<dyn Watching>> {
+        let (asked_above, hooks_above, trace_above) = match above {
+            Above::Task(None) => (None, None, None),
             Above::Task(Some(watch)) => {
                 let asked = watch.meter.as_ref().map(|meter| meter.asked);
-                (asked.filter(|asked| asked.children), watch.hooks.clone())
+                (
+                    asked.filter(|asked| asked.children),
+                    watch.hooks.clone(),
+                    watch.trace.as_ref(),
+                )
             }
-            Above::Root(root) => (None, root.hooks().map(Arc::clone)),
+            Above::Root(root) => (None, root.hooks().map(Arc::clone), None),
         };
         let metrics = own.metrics.or(asked_above);
         let hooks = match own.hooks {
             None => hooks_above,
             Some(own) => Some(own.under(hooks_above)),
         };
-        if metrics.is_none() && hooks.is_none() {
+        let trace = if trace::is_on() {
+            Trace::start(id, name, trace_above)
+        } else {
+            None
+        };
+        if metrics.is_none() && hooks.is_none() && trace.is_none() {
             return None;
         }
         let watch = Self {
             meter: metrics.map(Meter::new),
             hooks,
+            trace,
             executor: AtomicWaker::new(),
         };
         let runtime = runtime.clone();
         Some(Arc::new(Watched { watch, runtime }))
     }
 
-    /// Tells the hooks.
+    /// Tells the hooks, and says it in the task's span.
     pub(crate) fn tell(&self, task: &TaskRecord, what: Happening) {
+        if let Some(trace) = &self.trace {
+            trace.happened(task, what);
+        }
         if let Some(hooks) = &self.hooks {
             hooks.tell(task, what);
         }
@@ -104,6 +123,31 @@ impl Watch {
     /// The task has ended: lets go of its executor, which may keep the whole task alive.
     pub(crate) fn end(&self) {
         drop(self.executor.take());
+    }
+
+    /// Runs `work` inside the task's span.
+    pub(crate) fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
+        let Some(trace) = &self.trace else {
+            return work();
+        };
+        let entered = trace.enter();
+        let result = work();
+        if let Some(entered) = &entered {
+            trace.exit(entered);
+        }
+        result
+    }
+
+    /// The last poll is over.
+    pub(crate) fn close(&self) {
+        if let Some(trace) = &self.trace {
+            trace.close();
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    pub(crate) const fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
     }
 }
 

@@ -258,6 +258,9 @@ where
             extra.give_up_callbacks();
         }
         self.end_watch();
+        if let Some(watch) = self.header().watch() {
+            watch.close();
+        }
         self.leave(result);
     }
 }

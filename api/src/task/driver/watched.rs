@@ -27,7 +27,12 @@ where
         if let Some(meter) = &watching.watch().meter {
             meter.begin(|| watching.now());
         }
-        let polled = self.run(&mut task::Context::from_waker(&waker));
+        let polled = watching
+            .watch()
+            .inside(|| self.run(&mut task::Context::from_waker(&waker)));
+        if polled.is_ready() {
+            watching.watch().close();
+        }
         if polled.is_pending()
             && let Some(meter) = &watching.watch().meter
         {
