@@ -23,12 +23,16 @@
 //! `benches` has the figures (group `metrics`).
 
 mod cpu;
+#[cfg(feature = "metrics-export")]
+mod export;
 mod io;
 mod measured;
 mod meter;
 mod stats;
 
 pub use cpu::CpuUsage;
+#[cfg(feature = "metrics-export")]
+pub use export::Export;
 pub use io::{IoMeter, IoUsage, MeteredIo, Moved};
 pub use measured::{Measured, Metrics, TaskMetrics};
 pub(crate) use meter::Meter;
