@@ -95,7 +95,7 @@ pub use owner::{Left, Report, Stats, ThreadPool};
 pub use runtime::Threads;
 pub use scope::{Cancelled, Panicked, Scope};
 #[doc(no_inline)]
-pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, task, units};
+pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};
 pub use timer::Sleep;
 pub use wait::{InsideWorker, Wait, WaitError};
 

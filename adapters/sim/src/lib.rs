@@ -83,7 +83,7 @@ pub use report::{Held, Kind, Report, Stuck, Unfinished};
 pub use sim::{Sim, yield_now};
 pub use strategy::Strategy;
 #[doc(no_inline)]
-pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, task, units};
+pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};
 pub use timer::Sleep;
 
 /// Where tasks begin: `AsyncTask::to::<T>()`.

@@ -44,7 +44,7 @@ pub use inside::Inside;
 pub use pool::Pool;
 pub use runtime::{Sleep, Smol, block_on};
 #[doc(no_inline)]
-pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, task, units};
+pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};
 
 /// Where tasks begin: `AsyncTask::to::<T>()`.
 pub type AsyncTask<E> = sweet_async_api::Entry<Smol, E>;

@@ -322,6 +322,10 @@ macro_rules! conformance {
                 outside a_callback_that_panics_as_it_is_dropped_costs_nobody_anything
                 outside in_the_middle_of_the_callbacks_the_value_stays
                 outside a_blocking_closure_is_abandoned_until_it_returns
+                inside in_order_what_ends_by_itself_is_waited_for
+                inside in_order_who_listens_may_finish_and_who_does_not_is_killed
+                inside in_order_a_closure_that_goes_on_is_counted
+                inside in_order_who_does_not_come_back_is_named
             }
             pipeline {
                 inside serial_keeps_the_order_and_works_on_one_at_a_time

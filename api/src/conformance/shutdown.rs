@@ -9,7 +9,7 @@ use super::Difference;
 use super::stage::{Flavour, OnDrop, Stage, quiet_about_planned_panics, sign, until};
 use crate::prelude::*;
 use crate::task::Rejection;
-use crate::{Context, Runtime};
+use crate::{Context, Reason, Runtime, shutdown};
 
 pub(super) fn tasks_resolve<R: Runtime>(flavour: Flavour<R>) {
     let h = flavour.start(1);
@@ -143,4 +143,117 @@ pub(super) fn a_blocking_closure_is_abandoned_until_it_returns<R: Runtime>(flavo
     while root.root().abandoned() != 0 {
         thread::yield_now();
     }
+}
+
+pub(super) async fn in_order_what_ends_by_itself_is_waited_for<R: Runtime>(h: Stage<R>) {
+    let runtime = h.runtime();
+    assert!(runtime.root().list_tasks(1_000));
+    let (arrive, arrived) = sign();
+    let at_work = h.clone();
+    let task = h.to::<u32, Infallible>().run(move |cx: Context<R>| async move {
+        arrive.give();
+        while !at_work.runtime().root().is_closed() {
+            at_work.turn().await;
+        }
+        // Nobody else begins; those that live still have their children.
+        let late = at_work.to::<(), Infallible>().run(|| ()).await.unwrap_err();
+        assert!(matches!(late.cause(), Cause::Rejected(Rejection::ScopeClosed)));
+        at_work.pass(3).await;
+        cx.child::<u32, Infallible>().run(|| 5).await.unwrap()
+    });
+    arrived.given().await;
+    let report = shutdown(&runtime, 3_600.seconds(), 0.seconds()).await;
+    assert!(report.is_clean() && report.cancelled.is_empty(), "{report}");
+    assert_eq!(task.await.unwrap(), 5);
+    // Again, it finds nothing to do.
+    assert!(shutdown(&runtime, 0.seconds(), 0.seconds()).await.is_clean());
+}
+
+pub(super) async fn in_order_who_listens_may_finish_and_who_does_not_is_killed<R: Runtime>(h: Stage<R>) {
+    let runtime = h.runtime();
+    assert!(runtime.root().list_tasks(1_000));
+    let (arrive, arrived) = sign();
+    let polite = h
+        .to::<Level, Infallible>()
+        .grace(3_600.seconds())
+        .run(|cx: Context<R>| async move { cx.cancelled().await.level });
+    let builder = h.to::<(), Infallible>().name("stubborn").grace(3_600.seconds());
+    let stubborn = builder.run(move |cx: Context<R>| async move {
+        // The one below goes with it.
+        let child = cx.child::<(), Infallible>().grace(3_600.seconds());
+        let child = child.run(pending::<()>);
+        arrive.give();
+        child.await.unwrap();
+    });
+    arrived.given().await;
+    until(|| polite.attempt() == 1).await;
+    let (first, second) = (polite.id(), stubborn.id());
+    let begun = runtime.now();
+    let report = shutdown(&runtime, h.units(2), h.units(20)).await;
+    let took = runtime.now().since(begun);
+    assert!(took >= h.units(22), "{took:?}");
+    assert!(report.is_clean(), "{report}");
+    let mut told: Vec<_> = report.cancelled.iter().map(|task| task.id()).collect();
+    told.sort_unstable();
+    assert_eq!(told, [first, second]);
+    assert_eq!(polite.await.unwrap(), Level::Graceful);
+    let error = stubborn.await.unwrap_err();
+    let Cause::Cancelled { cancellation, .. } = error.cause() else {
+        panic!("{error}");
+    };
+    assert_eq!(cancellation.reason, Reason::Shutdown);
+    assert!(cancellation.level >= Level::Kill);
+}
+
+pub(super) async fn in_order_a_closure_that_goes_on_is_counted<R: Runtime>(h: Stage<R>) {
+    if h.differs(Difference::ClosuresHoldTime) {
+        // Nobody could wait until the closure has used up its time.
+        return;
+    }
+    let runtime = h.runtime();
+    assert!(runtime.root().list_tasks(1_000));
+    let ((arrive, arrived), (release, gate)) = (sign(), sign());
+    let at_work = h.runtime();
+    let closure = h.to::<bool, Infallible>().run_blocking(move || {
+        arrive.give();
+        gate.given_in_turn(&at_work)
+    });
+    arrived.given().await;
+    let report = shutdown(&runtime, h.units(1), h.units(1)).await;
+    assert!(!report.is_clean());
+    assert_eq!((report.unlisted, report.abandoned), (0, 1));
+    assert!(report.to_string().ends_with("1 closures still run"), "{report}");
+    assert!(closure.await.unwrap_err().is_cancelled());
+    release.give();
+    while runtime.root().abandoned() != 0 {
+        h.turn().await;
+    }
+}
+
+pub(super) async fn in_order_who_does_not_come_back_is_named<R: Runtime>(h: Stage<R>) {
+    if h.differs(Difference::OneThread) {
+        // Nobody is met in the middle of a poll.
+        return;
+    }
+    let runtime = h.runtime();
+    let before = h.to::<(), Infallible>().run(pending::<()>);
+    assert!(runtime.root().list_tasks(1_000));
+    let ((arrive, arrived), (release, gate)) = (sign(), sign());
+    let hangs = h.to::<(), Infallible>().name("hangs").run(move || async move {
+        arrive.give();
+        gate.given_blocking();
+    });
+    arrived.given().await;
+    let report = shutdown(&runtime, h.units(1), h.units(1)).await;
+    // The one that began before there was a list is counted and not told.
+    assert_eq!((report.left.len(), report.unlisted, report.abandoned), (1, 1, 0));
+    assert_eq!(
+        (report.left[0].id(), report.left[0].status()),
+        (hangs.id(), State::Cancelled)
+    );
+    assert!(report.to_string().contains("task `hangs`"), "{report}");
+    assert!(!before.is_ended());
+    release.give();
+    before.cancel(Level::Kill).unwrap();
+    until(|| h.live() == 0).await;
 }
