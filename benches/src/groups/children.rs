@@ -30,7 +30,7 @@ const IDLE: &str = "bare tokio::spawn";
 const MANY: u64 = 100_000;
 
 fn figures() -> Vec<Figure> {
-    vec![made_and_dropped(), told(), ended(), idle()]
+    vec![made_and_dropped(), told(), ended(), idle(), idle_with_state()]
 }
 
 fn executor() -> Executor {
@@ -188,7 +188,8 @@ async fn family(size: u64) -> (Task<()>, Vec<TaskRef>) {
     (parent, children)
 }
 
-/// The column of bytes is what one holds: nothing is given back meanwhile.
+/// The column of bytes is what one holds: nothing is given back meanwhile. Tokio allocates futures in steps of 128 bytes,
+/// so what the engine adds to one may cost nothing, or a step.
 fn idle() -> Figure {
     let (ours, bare) = (executor(), executor());
     Figure::new("a task that waits, and what it holds", "task", 10_000)
@@ -209,6 +210,27 @@ fn idle() -> Figure {
         .with(Contestant::peer(IDLE, move |times| {
             held(&bare, times, || tokio::spawn(pending::<()>()))
         }))
+}
+
+fn idle_with_state() -> Figure {
+    let (ours, bare) = (executor(), executor());
+    Figure::new("a task that waits with 64 bytes of its own", "task", 10_000)
+        .few_turns()
+        .with(Contestant::ours("AsyncTask, name", move |times| {
+            held(&ours, times, || {
+                AsyncTask::to::<()>().name("task").run(with_state)
+            })
+        }))
+        .goal(Goal::MoreBytes(160.0, IDLE))
+        .with(Contestant::peer(IDLE, move |times| {
+            held(&bare, times, || tokio::spawn(with_state()))
+        }))
+}
+
+async fn with_state() {
+    let state = black_box([1_u8; 64]);
+    pending::<()>().await;
+    black_box(&state);
 }
 
 fn held<H>(runtime: &Executor, times: u64, spawn: impl Fn() -> H) -> Sample {
