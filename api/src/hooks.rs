@@ -148,7 +148,7 @@ impl Hooks {
 impl<E> From<&Cause<E>> for Failure {
     fn from(cause: &Cause<E>) -> Self {
         match cause {
-            Cause::Failed(_) => Self::Error,
+            Cause::Failed(_) | Cause::HedgesFailed(_) => Self::Error,
             Cause::Panicked(_) => Self::Panic,
             Cause::TimedOut(timed_out) => Self::Timeout(timed_out.limit),
             Cause::CircuitOpen(_) => Self::CircuitOpen,

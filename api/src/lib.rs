@@ -38,7 +38,7 @@ pub mod prelude {
         Borrowed, CountUnits as _, EmittingTask, EmittingTaskBuilder, Fold, LastEvent, Merge, Overflow,
         ReceiverStrategy, StreamingEvent,
     };
-    pub use crate::guard::{ConcurrencyLimit, Patience, Policy, RateLimiter, RetryBudget};
+    pub use crate::guard::{ConcurrencyLimit, Hedge, Patience, Policy, RateLimiter, RetryBudget};
     #[doc(no_inline)]
     pub use crate::metrics::{Measured, Metrics};
     #[doc(no_inline)]

@@ -1,7 +1,7 @@
 //! Work that blocks a thread.
 
 use core::hint;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
 
 use super::Difference;
@@ -113,4 +113,54 @@ pub(super) async fn a_deadline_does_not_wait_for_it<R: Runtime>(h: Stage<R>) {
     assert!(error.is_timed_out(), "{error}");
     release.give();
     until(|| h.runtime().root().abandoned() == 0).await;
+}
+
+pub(super) async fn after_a_failure_it_runs_again<R: Runtime>(h: Stage<R>) {
+    let made = Arc::new(AtomicU32::new(0));
+    let retry = Retry::fixed(h.units(2)).attempts(3);
+    let task = h.to::<u32, _>().retry(retry).run_blocking({
+        let made = Arc::clone(&made);
+        move |cx: Context<R>| match made.fetch_add(1, Ordering::Relaxed) {
+            2 => Ok(u32::from(cx.attempt())),
+            number => Err(number),
+        }
+    });
+    let seen = task.task_ref();
+    assert_eq!(task.await.unwrap(), 3);
+    h.assert_took(seen.ended_at().unwrap().since(seen.started_at().unwrap()), 4);
+    let error = h
+        .to::<(), _>()
+        .retry(Retry::immediate())
+        .run_blocking(|| Err("down"))
+        .await;
+    assert_eq!(error.unwrap_err().failure(), Some(&"down"));
+    let root = h.runtime();
+    assert_eq!(root.root().abandoned(), 0);
+}
+
+/// The thread of the first attempt is let go of; the second one does not wait for it.
+pub(super) async fn an_attempt_that_takes_too_long_is_abandoned_and_the_next_begins<R: Runtime>(h: Stage<R>) {
+    if !h.differs(Difference::RealTime) {
+        // Virtual time does not pass while a closure is at work.
+        return;
+    }
+    let (release, gate) = sign();
+    let made = AtomicU32::new(0);
+    // Long enough for a thread to begin the second attempt.
+    let retry = Retry::immediate().attempts(2).attempt_timeout(h.units(100));
+    let task = h
+        .to::<u32, core::convert::Infallible>()
+        .retry(retry)
+        .run_blocking(move || {
+            let number = made.fetch_add(1, Ordering::Relaxed);
+            if number == 0 {
+                gate.given_blocking();
+            }
+            number
+        });
+    let root = h.runtime();
+    assert_eq!(task.await.unwrap(), 1);
+    assert_eq!(root.root().abandoned(), 1);
+    release.give();
+    until(|| root.root().abandoned() == 0).await;
 }

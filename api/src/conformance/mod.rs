@@ -42,6 +42,7 @@ mod deadline;
 mod differences;
 mod errors;
 mod guard;
+mod hedge;
 mod hooks;
 mod join;
 mod live;
@@ -201,6 +202,7 @@ macro_rules! conformance {
                 inside a_fallback_replaces_a_failure_and_both_errors_are_kept
                 inside a_fallback_also_serves_a_timeout_and_a_panic
                 inside a_fallback_that_panics_at_once_keeps_the_first_error
+                inside a_fallback_that_outlasts_the_inherited_deadline_keeps_both_errors
                 inside what_work_and_fallback_captured_is_gone_when_the_handle_resolves
             }
             breaker {
@@ -229,6 +231,17 @@ macro_rules! conformance {
                 inside trying_again_after_a_guard_refused_draws_nothing
                 inside the_floor_of_a_budget_comes_back_in_each_period
                 inside an_error_says_why_it_was_not_tried_again
+                outside settings_that_cannot_be_followed_are_refused
+            }
+            hedge {
+                inside a_second_try_starts_when_the_first_is_slow_and_the_loser_is_gone
+                inside the_first_may_win_all_the_same
+                inside a_fast_attempt_and_one_that_fails_have_no_hedge
+                inside both_errors_are_kept_and_the_strictest_verdict_counts
+                inside hedges_and_retries_share_a_budget
+                inside no_hedge_starts_after_a_cancellation_or_where_a_guard_refuses
+                inside guards_are_told_of_each_try
+                inside the_delay_is_what_most_first_tries_take
                 outside settings_that_cannot_be_followed_are_refused
             }
             policy {
@@ -298,6 +311,8 @@ macro_rules! conformance {
                 inside it_sees_checkpoints_and_is_fenced_when_killed_hard
                 inside it_passes_no_checkpoint_after_it_was_told
                 inside a_deadline_does_not_wait_for_it
+                inside after_a_failure_it_runs_again
+                inside an_attempt_that_takes_too_long_is_abandoned_and_the_next_begins
             }
             cleanup {
                 inside files_and_permits_are_back_after_10_000_cancellations_at_each_level

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::task::Wake;
 
 use super::stage::{OnDrop, Stage, quiet_about_planned_panics, until};
-use crate::Runtime;
 use crate::prelude::*;
 use crate::task::Limit;
+use crate::{Context, Runtime};
 
 pub(super) async fn it_waits_the_stated_delays<R: Runtime>(h: Stage<R>) {
     let attempts = Arc::new(AtomicU32::new(0));
@@ -200,6 +200,32 @@ pub(super) async fn a_fallback_that_panics_at_once_keeps_the_first_error<R: Runt
     };
     assert_eq!(primary.failure(), Some(&"failed"));
     assert!(fallback.is_panicked());
+}
+
+/// The task's own deadline is the work's; the fallback is under that of the parent.
+pub(super) async fn a_fallback_that_outlasts_the_inherited_deadline_keeps_both_errors<R: Runtime>(
+    h: Stage<R>,
+) {
+    let (kept, keeps) = async_channel::bounded(1);
+    let parent = h.to::<(), Infallible>().timeout(h.units(6)).grace(1.hours());
+    let parent = parent.run(move |cx: Context<R>| async move {
+        let child = cx.child::<(), &str>().fallback(|_| pending::<Result<(), &str>>());
+        let _ = kept.send(child.run(|| Err("failed"))).await;
+    });
+    let seen = parent.task_ref();
+    let child = keeps.recv().await.unwrap();
+    let Cause::FallbackFailed { primary, fallback } = child.await.unwrap_err().into_cause() else {
+        panic!("one of the errors is lost")
+    };
+    assert_eq!(primary.failure(), Some(&"failed"));
+    let Cause::TimedOut(timed_out) = fallback.cause() else {
+        panic!("{fallback}")
+    };
+    assert_eq!(
+        (timed_out.limit, timed_out.deadline_of),
+        (Limit::Inherited, seen.id())
+    );
+    parent.await.unwrap();
 }
 
 /// Notes as it wakes whether something had been dropped by then.

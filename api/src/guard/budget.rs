@@ -103,6 +103,12 @@ impl RetryBudget {
         self.shared.machine.deposit();
     }
 
+    /// Whether a retry is there, also one that the floor gives.
+    pub(super) fn has_one(&self, now: Moment) -> bool {
+        self.top_up(now);
+        self.saved() > 0
+    }
+
     pub(crate) fn withdraw(&self, now: Moment) -> Result<(), BudgetSpent> {
         self.top_up(now);
         self.shared

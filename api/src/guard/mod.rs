@@ -30,6 +30,9 @@
 //! an attempt that reached the other side, and each hedge, draws one out. Trying again after a guard refused is free: the
 //! other side has not heard of it.
 //!
+//! A [`Hedge`] starts further tries of an attempt. Each asks the same guards, from the breaker on, but waits for none; then it
+//! is drawn from the budget. The attempt's own limit is one for all its tries.
+//!
 //! # Waiting
 //! Those who wait for a guard stand in one line and are admitted in the order in which they came; who comes while others
 //! stand there stands behind them. Only the first in line tries. One that is cancelled or dropped, or whose patience or
@@ -42,19 +45,23 @@
 
 mod alarm;
 mod budget;
+mod hedge;
 mod limit;
 mod policy;
 mod queue;
+mod race;
 mod rate;
 mod set;
 
 use core::time::Duration;
 
 pub use budget::{BudgetError, BudgetSpent, RetryBudget, RetryBudgetBuilder};
+pub use hedge::{Hedge, HedgeBuilder, HedgeError};
 pub use limit::{
     Aimd, ConcurrencyLimit, ConcurrencyLimitBuilder, Gradient2, Law, LimitError, LimitReached, Vegas,
 };
 pub use policy::{Policy, PolicyBuilder};
+pub(crate) use race::{Race, Tries};
 pub use rate::{RateError, RateLimited, RateLimiter, RateLimiterBuilder};
 pub(crate) use set::{Asking, Guards, Held, Pass, Refusal, Told, Wait};
 

@@ -17,15 +17,17 @@ use super::driver::{Driver, GRACE, Guarding};
 use super::error::{Cause, Invalid, Rejection, TaskError};
 use super::handle::Task;
 use super::header::{Bond, Header, Node, TaskRecord};
-use super::plan::{Blocking, BlockingResult, Fallback, NoFallback, Once, Plan, Repeated, Rescue};
+use super::plan::{
+    Blocking, BlockingAgain, BlockingResult, Fallback, Hedged, NoFallback, Once, Plan, Repeated, Rescue,
+};
 use super::retry::{Always, Classify, Retry};
 use super::scope::Place;
 use super::slot::Slot;
 use super::view::TaskRef;
 use super::watch::{Above, Wanted, Watch, Watching};
-use super::work::{AsyncValue, AsyncWork, IntoAsyncResult, RepeatableWork};
+use super::work::{AsyncValue, AsyncWork, IntoAsyncResult, RepeatableWork, SharedWork};
 use crate::breaker::CircuitBreaker;
-use crate::guard::{ConcurrencyLimit, Guards, Policy, RateLimiter, RetryBudget};
+use crate::guard::{ConcurrencyLimit, Guards, Hedge, Policy, RateLimiter, RetryBudget};
 use crate::hooks::{Happening, Hook, Hooks};
 use crate::metrics::Metrics;
 use crate::trace;
@@ -56,6 +58,14 @@ pub struct Single;
 pub struct Retrying<C> {
     retry: Retry,
     classify: C,
+}
+
+/// The work runs until it succeeds or the policy gives up, and beside itself when it is slow.
+#[derive(Clone, Debug)]
+pub struct Hedging<C> {
+    retry: Retry,
+    classify: C,
+    hedge: Hedge,
 }
 
 #[derive(Clone)]
@@ -280,6 +290,78 @@ impl<R: Runtime, T, E, B> TaskBuilder<R, T, E, Single, B> {
     }
 }
 
+impl<R: Runtime, T, E, B> TaskBuilder<R, T, E, Single, B> {
+    /// Starts a second try beside one that takes long, by the rules of `hedge`. From here on `run` takes a `FnMut` closure
+    /// that gives a future; see [`Hedge`].
+    pub fn hedge(self, hedge: &Hedge) -> TaskBuilder<R, T, E, Hedging<Always>, B> {
+        self.retry(Retry::immediate().attempts(1)).hedge(hedge)
+    }
+}
+
+impl<R: Runtime, T, E, C, B> TaskBuilder<R, T, E, Retrying<C>, B> {
+    /// Starts a second try beside one that takes long, by the rules of `hedge`, in each attempt; see [`Hedge`].
+    ///
+    /// An attempt all of whose tries fail ends with [`Cause::HedgesFailed`](super::Cause::HedgesFailed), and the strictest
+    /// of what the classifier says of their errors counts. The limit of an attempt is one for all its tries.
+    pub fn hedge(self, hedge: &Hedge) -> TaskBuilder<R, T, E, Hedging<C>, B> {
+        let Self {
+            runtime,
+            mut config,
+            policy: Retrying { retry, classify },
+            fallback,
+            yields,
+        } = self;
+        // The tries tell the guards themselves, so all of them are in one place.
+        config.guarding.others.get_or_insert_default();
+        TaskBuilder {
+            runtime,
+            config,
+            policy: Hedging {
+                retry,
+                classify,
+                hedge: hedge.clone(),
+            },
+            fallback,
+            yields,
+        }
+    }
+}
+
+impl<R, T, E, C, B> TaskBuilder<R, T, E, Hedging<C>, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    C: Classify<E> + Send + Sync + 'static,
+    B: Rescue<T, E> + Send + 'static,
+    B::Future: Send,
+{
+    /// Starts the task; `work` is called once for each try.
+    pub fn run<W, Args, M>(self, work: W) -> Task<R, T, E>
+    where
+        W: RepeatableWork<Context<R>, Args> + Send + 'static,
+        W::Output: IntoAsyncResult<T, E, M>,
+        <W::Output as IntoAsyncResult<T, E, M>>::Future: Send,
+        Args: 'static,
+        M: 'static,
+    {
+        let Hedging {
+            retry,
+            classify,
+            hedge,
+        } = self.policy;
+        let invalid = retry.check(self.config.timeout).err();
+        let guards = self.config.guarding.all();
+        launch(
+            self.runtime,
+            self.config,
+            Hedged::<W, Args, M, C>::new(work, (retry, classify), hedge, guards),
+            self.fallback,
+            invalid,
+        )
+    }
+}
+
 impl<R: Runtime, T, E, C, B> TaskBuilder<R, T, E, Retrying<C>, B> {
     /// Decides by the error whether and when an attempt is made again.
     pub fn classify<D>(self, classify: D) -> TaskBuilder<R, T, E, Retrying<D>, B>
@@ -450,6 +532,39 @@ where
     }
 }
 
+impl<R, T, E, C, B> TaskBuilder<R, T, E, Retrying<C>, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    C: Classify<E> + Send + 'static,
+    B: Rescue<T, E> + Send + 'static,
+    B::Future: Send,
+{
+    /// Starts the task on a thread that may block, once for each attempt; see [`run_blocking`](TaskBuilder::run_blocking)
+    /// without a retry.
+    ///
+    /// An attempt that takes too long is given up: its thread is counted as abandoned until it returns, its result is never
+    /// published, and the next attempt may begin while it still runs. That is why `work` is a `Fn` that threads may share.
+    pub fn run_blocking<W, Args, M>(self, work: W) -> Task<R, T, E>
+    where
+        W: SharedWork<Context<R>, Args> + Send + Sync + 'static,
+        W::Output: BlockingResult<T, E, M>,
+        Args: 'static,
+        M: 'static,
+    {
+        let Retrying { retry, classify } = self.policy;
+        let invalid = retry.check(self.config.timeout).err();
+        launch(
+            self.runtime,
+            self.config,
+            BlockingAgain::<W, Args, M, C>::new(work, retry, classify),
+            self.fallback,
+            invalid,
+        )
+    }
+}
+
 /// A builder that lacks nothing but the work. What [`Context::spawn_child`] takes.
 pub trait SpawningTaskBuilder<R: Runtime, W, Args, M>: Sized {
     /// The handle that `run` gives.
@@ -537,6 +652,31 @@ where
             })
         },
     )
+}
+
+impl<R, T, E, C, B, W, Args, M> SpawningTaskBuilder<R, W, Args, M> for TaskBuilder<R, T, E, Hedging<C>, B>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    C: Classify<E> + Send + Sync + 'static,
+    B: Rescue<T, E> + Send + 'static,
+    B::Future: Send,
+    W: RepeatableWork<Context<R>, Args> + Send + 'static,
+    W::Output: IntoAsyncResult<T, E, M>,
+    <W::Output as IntoAsyncResult<T, E, M>>::Future: Send,
+    Args: 'static,
+    M: 'static,
+{
+    type Task = Task<R, T, E>;
+
+    fn run_under(self, cx: &Context<R>, work: W) -> Self::Task {
+        self.parent(cx).run(work)
+    }
+
+    fn run_at(self, place: Place<R>, work: W) -> Self::Task {
+        self.at(place).run(work)
+    }
 }
 
 /// Starts a task that takes over the error of another one; see [`Task::and_then`].

@@ -57,6 +57,8 @@ pub enum Cause<E> {
     LimitReached(LimitReached),
     /// The rate limiter refused the last attempt.
     RateLimited(RateLimited),
+    /// Several tries of the last attempt ran beside each other, and all failed; in the order in which they did.
+    HedgesFailed(Vec<Self>),
     /// The task never ran.
     Rejected(Rejection),
     /// Both the work and its fallback failed.
@@ -293,6 +295,9 @@ impl<E> Cause<E> {
             },
             Self::CircuitOpen(open) => Cause::CircuitOpen(open),
             Self::LimitReached(reached) => Cause::LimitReached(reached),
+            Self::HedgesFailed(all) => {
+                Cause::HedgesFailed(all.into_iter().map(|cause| cause.map_by(f)).collect())
+            }
             Self::RateLimited(limited) => Cause::RateLimited(limited),
             Self::Rejected(rejection) => Cause::Rejected(rejection),
             Self::FallbackFailed { primary, fallback } => match Arc::try_unwrap(primary) {
@@ -404,6 +409,13 @@ impl<E: fmt::Display> fmt::Display for Cause<E> {
             }
             Self::CircuitOpen(open) => open.fmt(f),
             Self::LimitReached(reached) => reached.fmt(f),
+            Self::HedgesFailed(all) => {
+                f.write_str("failed in every try of the attempt")?;
+                for (number, cause) in all.iter().enumerate() {
+                    write!(f, "{} {cause}", if number == 0 { ":" } else { "; then" })?;
+                }
+                Ok(())
+            }
             Self::RateLimited(limited) => limited.fmt(f),
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::FallbackFailed { primary, fallback } => {
@@ -509,17 +521,24 @@ impl fmt::Display for Panic {
 
 impl<E: Error + 'static> Error for TaskError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.inner.cause {
-            Cause::Failed(error) => Some(error),
-            Cause::TimedOut(timed_out) => Some(timed_out),
-            Cause::Cancelled { error, .. } => error.as_ref().map(|error| error as _),
-            Cause::CircuitOpen(open) => Some(open),
-            Cause::LimitReached(reached) => Some(reached),
-            Cause::RateLimited(limited) => Some(limited),
-            Cause::Rejected(rejection) => Some(rejection),
-            Cause::FallbackFailed { fallback, .. } => Some(fallback),
-            Cause::Panicked(panic) => Some(panic),
-            Cause::Taken => None,
+        self.inner.cause.beneath()
+    }
+}
+
+impl<E: Error + 'static> Cause<E> {
+    fn beneath(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::TimedOut(timed_out) => Some(timed_out),
+            Self::Cancelled { error, .. } => error.as_ref().map(|error| error as _),
+            Self::CircuitOpen(open) => Some(open),
+            Self::LimitReached(reached) => Some(reached),
+            Self::RateLimited(limited) => Some(limited),
+            Self::Rejected(rejection) => Some(rejection),
+            Self::HedgesFailed(all) => all.last()?.beneath(),
+            Self::FallbackFailed { fallback, .. } => Some(fallback),
+            Self::Panicked(panic) => Some(panic),
+            Self::Taken => None,
         }
     }
 }

@@ -42,7 +42,7 @@ mod view;
 mod watch;
 mod work;
 
-pub use builder::{Retrying, Single, SpawningTaskBuilder, TaskBuilder};
+pub use builder::{Hedging, Retrying, Single, SpawningTaskBuilder, TaskBuilder};
 pub use combine::{AsyncResult, Mapped, Mapping, OnError, OnValue, SpawningTask, TaskResult};
 pub use context::{Context, Stopped};
 pub use error::{
@@ -72,7 +72,9 @@ pub use traits::{
 };
 pub use view::{AlreadyEnded, Request, TaskRef};
 pub(crate) use watch::Watching;
-pub use work::{AsyncFallible, AsyncValue, AsyncWork, Fallible, IntoAsyncResult, RepeatableWork, Value};
+pub use work::{
+    AsyncFallible, AsyncValue, AsyncWork, Fallible, IntoAsyncResult, RepeatableWork, SharedWork, Value,
+};
 
 /// A task's name: a `&'static str` costs no allocation.
 pub type Name = alloc::borrow::Cow<'static, str>;

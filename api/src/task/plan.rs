@@ -17,10 +17,11 @@ use pin_project_lite::pin_project;
 
 use super::context::{Context, Stopped};
 use super::error::{Cancellation, Cause, Panic, TaskError};
-use super::retry::{Again, Classify, Made, Retry};
+use super::retry::{Again, Classify, Made, Retry, Verdict};
 use super::view::TaskRef;
-use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork};
+use super::work::{AsyncWork, IntoAsyncResult, RepeatableWork, SharedWork};
 use crate::Runtime;
+use crate::guard::{Guards, Hedge, Pass, Race, Tries};
 
 /// Why an attempt has no value.
 pub(crate) enum Fault<E> {
@@ -39,6 +40,12 @@ pub(crate) trait Plan<R: Runtime, T, E> {
 
     /// Whether an attempt goes on until it returns by itself, because it blocks a thread.
     const FENCED: bool = false;
+
+    /// Whether an attempt tells the guards itself how its tries went.
+    const HEDGED: bool = false;
+
+    /// What the guards gave the attempt that is begun next, if it tells them itself.
+    fn accept(&mut self, _pass: Option<Pass>) {}
 
     /// Begins an attempt; `None` if nothing is left to begin.
     fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt>;
@@ -87,12 +94,50 @@ pub(crate) struct Once<F, A, M> {
 /// Work that is begun again after a failure, as a policy says.
 pub(crate) struct Repeated<F, A, M, C> {
     work: Option<F>,
+    series: Series<C>,
+    inferred: PhantomData<fn() -> (A, M)>,
+}
+
+/// Work that blocks a thread, begun again after a failure, as a policy says.
+pub(crate) struct BlockingAgain<F, A, M, C> {
+    work: Option<Arc<F>>,
+    series: Series<C>,
+    inferred: PhantomData<fn() -> (A, M)>,
+}
+
+/// The attempts of one task.
+struct Series<C> {
     made: u32,
     retry: Retry,
     classify: C,
     previous: Duration,
+}
+
+/// Work that is begun again after a failure, and beside itself when it is slow.
+pub(crate) struct Hedged<F, A, M, C> {
+    work: Arc<Mutex<Option<F>>>,
+    series: Series<Arc<C>>,
+    hedge: Hedge,
+    guards: Guards,
+    pass: Option<Pass>,
     inferred: PhantomData<fn() -> (A, M)>,
 }
+
+/// The tries of one attempt of it.
+pub(crate) struct Beside<R: Runtime, T, E, F, A, M, C> {
+    work: Arc<Mutex<Option<F>>>,
+    classify: Arc<C>,
+    hedge: Hedge,
+    guards: Guards,
+    cx: Context<R>,
+    inferred: Inferred<T, E, A, M>,
+}
+
+type Inferred<T, E, A, M> = PhantomData<fn() -> (T, E, A, M)>;
+
+/// The future of work that is begun with `F`.
+type Begins<R, T, E, F, A, M> =
+    <<F as RepeatableWork<Context<R>, A>>::Output as IntoAsyncResult<T, E, M>>::Future;
 
 /// Work that blocks a thread, begun once.
 pub(crate) struct Blocking<F, A, M> {
@@ -130,10 +175,59 @@ impl<F, A, M, C> Repeated<F, A, M, C> {
     pub(crate) const fn new(work: F, retry: Retry, classify: C) -> Self {
         Self {
             work: Some(work),
+            series: Series::new(retry, classify),
+            inferred: PhantomData,
+        }
+    }
+}
+
+impl<F, A, M, C> BlockingAgain<F, A, M, C> {
+    pub(crate) fn new(work: F, retry: Retry, classify: C) -> Self {
+        Self {
+            work: Some(Arc::new(work)),
+            series: Series::new(retry, classify),
+            inferred: PhantomData,
+        }
+    }
+}
+
+impl<C> Series<C> {
+    const fn new(retry: Retry, classify: C) -> Self {
+        Self {
             made: 0,
             retry,
             classify,
             previous: Duration::ZERO,
+        }
+    }
+
+    fn next<E>(&mut self, runtime: &impl Runtime, cause: &Cause<E>, spent: Duration) -> Again
+    where
+        C: Classify<E>,
+    {
+        // Counted here, so that an attempt which a guard refused is one too.
+        self.made = self.made.saturating_add(1);
+        let made = Made {
+            attempts: self.made,
+            previous: self.previous,
+            spent,
+        };
+        let again = self.retry.next(&self.classify, cause, made, || runtime.random());
+        if let Ok(delay) = again.delay {
+            self.previous = delay;
+        }
+        again
+    }
+}
+
+impl<F, A, M, C> Hedged<F, A, M, C> {
+    pub(crate) fn new(work: F, (retry, classify): (Retry, C), hedge: Hedge, guards: Guards) -> Self {
+        Self {
+            work: Arc::new(Mutex::new(Some(work))),
+            series: Series::new(retry, Arc::new(classify)),
+            hedge,
+            guards,
+            pass: None,
             inferred: PhantomData,
         }
     }
@@ -223,22 +317,89 @@ where
     }
 
     fn again(&mut self, runtime: &R, cause: &Cause<E>, spent: Duration) -> Again {
-        // Counted here, so that an attempt which a guard refused is one too.
-        self.made = self.made.saturating_add(1);
-        let made = Made {
-            attempts: self.made,
-            previous: self.previous,
-            spent,
-        };
-        let again = self.retry.next(&self.classify, cause, made, || runtime.random());
-        if let Ok(delay) = again.delay {
-            self.previous = delay;
-        }
-        again
+        self.series.next(runtime, cause, spent)
     }
 
     fn attempt_timeout(&self) -> Option<Duration> {
-        self.retry.limit()
+        self.series.retry.limit()
+    }
+}
+
+impl<R, T, E, F, A, M, C> Plan<R, T, E> for Hedged<F, A, M, C>
+where
+    R: Runtime,
+    F: RepeatableWork<Context<R>, A>,
+    F::Output: IntoAsyncResult<T, E, M>,
+    C: Classify<E>,
+{
+    type Attempt = Contest<Race<Beside<R, T, E, F, A, M, C>, Begins<R, T, E, F, A, M>, E>>;
+
+    const HEDGED: bool = true;
+
+    fn accept(&mut self, pass: Option<Pass>) {
+        self.pass = pass;
+    }
+
+    fn begin(&mut self, _: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
+        let tries = Beside {
+            work: Arc::clone(&self.work),
+            classify: Arc::clone(&self.series.classify),
+            hedge: self.hedge.clone(),
+            guards: self.guards.clone(),
+            cx: context(),
+            inferred: PhantomData,
+        };
+        let race = Race::begin(tries, self.pass.take(), self.series.retry.limit())?;
+        Some(Contest { race })
+    }
+
+    fn again(&mut self, runtime: &R, cause: &Cause<E>, spent: Duration) -> Again {
+        self.series.next(runtime, cause, spent)
+    }
+
+    fn is_left(&self) -> bool {
+        lock(&self.work).is_some()
+    }
+
+    fn clear(&mut self) {
+        let work = lock(&self.work).take();
+        drop(work);
+    }
+
+    fn attempt_timeout(&self) -> Option<Duration> {
+        self.series.retry.limit()
+    }
+}
+
+impl<R, T, E, F, A, M, C> Tries<E> for Beside<R, T, E, F, A, M, C>
+where
+    R: Runtime,
+    F: RepeatableWork<Context<R>, A>,
+    F::Output: IntoAsyncResult<T, E, M>,
+    C: Classify<E>,
+{
+    type Runtime = R;
+    type Try = Begins<R, T, E, F, A, M>;
+
+    fn begin(&mut self) -> Option<Self::Try> {
+        let mut work = lock(&self.work);
+        Some(work.as_mut()?.call_again(|| self.cx.clone()).into_async_result())
+    }
+
+    fn is_overload(&self, error: &E) -> bool {
+        matches!(self.classify.classify(error), Verdict::RetryAfter(_))
+    }
+
+    fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    fn hedge(&self) -> &Hedge {
+        &self.hedge
+    }
+
+    fn cx(&self) -> &Context<R> {
+        &self.cx
     }
 }
 
@@ -256,34 +417,9 @@ where
 
     fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
         let work = self.work.take()?;
-        let context = context();
-        let task = TaskRef::clone(&context);
-        let desk = Arc::new(Mutex::new(Desk::Working(None)));
-        let closure = Closure {
-            desk: Arc::clone(&desk),
-            runtime: runtime.clone(),
-        };
-        let call = move || {
-            // One that was abandoned or cancelled in the queue is not begun.
-            if closure.is_abandoned() {
-            } else if let Err(Stopped { cancellation }) = context.may_go_on() {
-                closure.leave(Desk::Stopped(cancellation));
-            } else {
-                let watching = context.watching();
-                let work = || catch_unwind(AssertUnwindSafe(|| work.call(|| context).into_result()));
-                let result = match watching {
-                    None => work(),
-                    Some(watching) => watching.accompany(work),
-                };
-                closure.hand_in(result);
-            }
-        };
-        // A closure that is handed back or dropped uncalled reports that itself, as it is dropped.
-        drop(runtime.spawn_blocking_task(call, || task));
-        Some(BlockingAttempt {
-            desk,
-            runtime: runtime.clone(),
-        })
+        Some(on_a_thread(runtime, context(), |context| {
+            work.call(|| context).into_result()
+        }))
     }
 
     #[inline]
@@ -293,6 +429,83 @@ where
 
     fn clear(&mut self) {
         self.work = None;
+    }
+}
+
+impl<R, T, E, F, A, M, C> Plan<R, T, E> for BlockingAgain<F, A, M, C>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+    F: SharedWork<Context<R>, A> + Send + Sync + 'static,
+    F::Output: BlockingResult<T, E, M>,
+    C: Classify<E>,
+{
+    type Attempt = BlockingAttempt<R, T, E>;
+
+    const FENCED: bool = true;
+
+    fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
+        let work = Arc::clone(self.work.as_ref()?);
+        Some(on_a_thread(runtime, context(), move |context| {
+            work.call_shared(|| context).into_result()
+        }))
+    }
+
+    fn again(&mut self, runtime: &R, cause: &Cause<E>, spent: Duration) -> Again {
+        self.series.next(runtime, cause, spent)
+    }
+
+    fn is_left(&self) -> bool {
+        self.work.is_some()
+    }
+
+    fn clear(&mut self) {
+        self.work = None;
+    }
+
+    fn attempt_timeout(&self) -> Option<Duration> {
+        self.series.retry.limit()
+    }
+}
+
+/// Calls `work` where blocking is allowed.
+fn on_a_thread<R, T, E>(
+    runtime: &R,
+    context: Context<R>,
+    work: impl FnOnce(Context<R>) -> Result<T, E> + Send + 'static,
+) -> BlockingAttempt<R, T, E>
+where
+    R: Runtime,
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+{
+    let task = TaskRef::clone(&context);
+    let desk = Arc::new(Mutex::new(Desk::Working(None)));
+    let closure = Closure {
+        desk: Arc::clone(&desk),
+        runtime: runtime.clone(),
+    };
+    let call = move || {
+        // One that was abandoned or cancelled in the queue is not begun.
+        if closure.is_abandoned() {
+        } else if let Err(Stopped { cancellation }) = context.may_go_on() {
+            closure.leave(Desk::Stopped(cancellation));
+        } else {
+            let watching = context.watching();
+            let work = || catch_unwind(AssertUnwindSafe(|| work(context)));
+            let result = match watching {
+                None => work(),
+                Some(watching) => watching.accompany(work),
+            };
+            closure.hand_in(result);
+        }
+    };
+    // A closure that is handed back or dropped uncalled reports that itself, as it is dropped.
+    drop(runtime.spawn_blocking_task(call, || task));
+    BlockingAttempt {
+        desk,
+        runtime: runtime.clone(),
     }
 }
 
@@ -397,6 +610,22 @@ impl<T, E, F: Future<Output = Result<T, E>>> Future for Lift<F> {
     }
 }
 
+pin_project! {
+    /// The tries of an attempt, as an attempt.
+    pub(crate) struct Contest<F> {
+        #[pin]
+        race: F,
+    }
+}
+
+impl<T, E, F: Future<Output = Result<T, Cause<E>>>> Future for Contest<F> {
+    type Output = Result<T, Fault<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        self.project().race.poll(cx).map_err(Fault::Cause)
+    }
+}
+
 /// A closure that runs on a thread of its own, seen from its task. Dropped while it runs, it is abandoned: its result is
 /// dropped, and it is counted until it returns.
 pub(crate) struct BlockingAttempt<R: Runtime, T, E> {
@@ -494,6 +723,6 @@ impl<R: Runtime, T, E> Drop for BlockingAttempt<R, T, E> {
     }
 }
 
-fn lock<T, E>(desk: &Mutex<Desk<T, E>>) -> MutexGuard<'_, Desk<T, E>> {
-    desk.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<D>(shared: &Mutex<D>) -> MutexGuard<'_, D> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,6 @@
 //! When failed work is tried again.
 
+use alloc::sync::Arc;
 use core::time::Duration;
 
 pub use sweet_async_core::backoff::Jitter;
@@ -47,6 +48,19 @@ pub enum Verdict {
     GiveUp,
 }
 
+impl Verdict {
+    fn stricter(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::GiveUp, _) | (_, Self::GiveUp) => Self::GiveUp,
+            (Self::RetryAfter(one), Self::RetryAfter(other)) => Self::RetryAfter(one.max(other)),
+            (Self::RetryAfter(wait), Self::Retry) | (Self::Retry, Self::RetryAfter(wait)) => {
+                Self::RetryAfter(wait)
+            }
+            (Self::Retry, Self::Retry) => Self::Retry,
+        }
+    }
+}
+
 /// Decides by the error whether to try again: any `Fn(&E) -> Verdict`.
 pub trait Classify<E> {
     /// What to do about `error`.
@@ -61,6 +75,12 @@ pub struct Always;
 impl<E> Classify<E> for Always {
     fn classify(&self, _: &E) -> Verdict {
         Verdict::Retry
+    }
+}
+
+impl<E, C: Classify<E>> Classify<E> for Arc<C> {
+    fn classify(&self, error: &E) -> Verdict {
+        (**self).classify(error)
     }
 }
 
@@ -178,8 +198,22 @@ impl Retry {
         made: Made,
         random: impl FnOnce() -> u32,
     ) -> Again {
-        let verdict = match cause {
+        let verdict = Self::judge(classify, cause);
+        Again {
+            overloaded: matches!((cause, verdict), (Cause::Failed(_), Verdict::RetryAfter(_))),
+            delay: self.delay(verdict, made, random).map_err(Some),
+        }
+    }
+
+    fn judge<E>(classify: &impl Classify<E>, cause: &Cause<E>) -> Verdict {
+        match cause {
             Cause::Failed(error) => classify.classify(error),
+            // The strictest of them.
+            Cause::HedgesFailed(all) => all
+                .iter()
+                .map(|cause| Self::judge(classify, cause))
+                .reduce(Verdict::stricter)
+                .unwrap_or(Verdict::GiveUp),
             Cause::TimedOut(TimedOut {
                 limit: Limit::Attempt,
                 ..
@@ -188,10 +222,6 @@ impl Retry {
             Cause::CircuitOpen(CircuitOpen { retry_in: Some(wait) })
             | Cause::RateLimited(RateLimited { retry_in: wait }) => Verdict::RetryAfter(*wait),
             _ => Verdict::GiveUp,
-        };
-        Again {
-            overloaded: matches!((cause, verdict), (Cause::Failed(_), Verdict::RetryAfter(_))),
-            delay: self.delay(verdict, made, random).map_err(Some),
         }
     }
 

@@ -35,6 +35,20 @@ pub trait RepeatableWork<C, Args> {
     fn call_again(&mut self, context: impl FnOnce() -> C) -> Self::Output;
 }
 
+/// A closure that several threads may run at once: a blocking one that is tried again, since an attempt that was given up
+/// goes on until it returns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be run by several threads",
+    note = "with `retry` a blocking closure is a `Fn`: what changes in it is an atomic or behind a lock"
+)]
+pub trait SharedWork<C, Args> {
+    /// What the closure returns.
+    type Output;
+
+    /// Calls the closure; `context` makes the argument if it takes one.
+    fn call_shared(&self, context: impl FnOnce() -> C) -> Self::Output;
+}
+
 /// What a task's closure may return: `T`, `Result<T, E>`, or a future of either.
 ///
 /// `Marker` says which of the four it was and is always inferred. The infallible forms fix `E` to [`Infallible`].
@@ -94,6 +108,28 @@ where
 
     #[inline]
     fn call_again(&mut self, context: impl FnOnce() -> C) -> O {
+        self(context())
+    }
+}
+
+impl<C, F, O> SharedWork<C, ()> for F
+where
+    F: Fn() -> O,
+{
+    type Output = O;
+
+    fn call_shared(&self, _: impl FnOnce() -> C) -> O {
+        self()
+    }
+}
+
+impl<C, F, O> SharedWork<C, (C,)> for F
+where
+    F: Fn(C) -> O,
+{
+    type Output = O;
+
+    fn call_shared(&self, context: impl FnOnce() -> C) -> O {
         self(context())
     }
 }

@@ -372,6 +372,11 @@ where
             let limit = self.runtime.now() + limit;
             self.rest.get_or_insert_default().attempt_end = Some(limit);
         }
+        if P::HEDGED
+            && let Some(rest) = self.rest
+        {
+            self.plan.accept(rest.hand_over());
+        }
         let (plan, record, runtime) = (&mut *self.plan, &*self.record, &*self.runtime);
         let contextual = &mut *self.contextual;
         let context = || {
@@ -468,6 +473,7 @@ where
                 | Cause::Panicked(_)
                 | Cause::CircuitOpen(_)
                 | Cause::LimitReached(_)
+                | Cause::HedgesFailed(_)
                 | Cause::RateLimited(_)
                 | Cause::TimedOut(TimedOut {
                     limit: Limit::Attempt | Limit::Own,

@@ -61,6 +61,18 @@ pub(in super::super) struct Guarding {
     pub(in super::super) others: Option<Box<Guards>>,
 }
 
+impl Guarding {
+    /// All of them.
+    pub(in super::super) fn all(&self) -> Guards {
+        let mut guards = self
+            .others
+            .as_ref()
+            .map_or_else(Guards::default, |others| Guards::clone(others));
+        guards.breaker.clone_from(&self.breaker);
+        guards
+    }
+}
+
 /// The guards of a task that has more than a breaker, and what they gave it.
 struct Guarded {
     guards: Guards,
@@ -141,6 +153,11 @@ impl<S, T, E> Rest<S, T, E> {
             Some(guarded) => guarded.ask(asking),
             None => Ok(()),
         }
+    }
+
+    /// What the attempt was given, for one who tells the guards itself.
+    pub(super) fn hand_over(&mut self) -> Option<Pass> {
+        self.guarded.as_mut()?.pass.take()
     }
 
     /// Draws a retry from the budget, if there is one; trying again after a guard refused is free.
