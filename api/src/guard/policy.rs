@@ -187,7 +187,11 @@ impl<C> Policy<C> {
     {
         let mut call = Call::new(self, cx);
         loop {
-            let holding = match call.enter().await {
+            let entered = match call.enter_at_once() {
+                Some(entered) => entered,
+                None => call.enter().await,
+            };
+            let holding = match entered {
                 Ok(holding) => holding,
                 Err(refused) => {
                     call.settle(refused, None).await?;
@@ -241,23 +245,37 @@ impl<'a, R: Runtime, C> Call<'a, R, C> {
         }
     }
 
+    /// Asks the guards, if there is nothing to wait for.
+    #[inline]
+    fn enter_at_once<E>(&mut self) -> Option<Result<Holding<'a, R>, Cause<E>>> {
+        let guards = &self.policy.guards;
+        if guards.is_waited_for() {
+            return None;
+        }
+        Some(match guards.try_pass(self.cx.runtime()) {
+            Ok(pass) => Ok(self.hold(pass)),
+            Err(refusal) => Err(refusal.into()),
+        })
+    }
+
     /// Asks the guards, and waits for those that have to be waited for.
     async fn enter<E>(&mut self) -> Result<Holding<'a, R>, Cause<E>> {
+        let pass = self.stand_in_line().await?;
+        Ok(self.hold(pass))
+    }
+
+    #[inline]
+    fn hold(&mut self, pass: Pass) -> Holding<'a, R> {
         let guards = &self.policy.guards;
-        let pass = if guards.is_waited_for() {
-            self.stand_in_line().await?
-        } else {
-            guards.try_pass(self.cx.runtime())?
-        };
         if let (false, Some(budget)) = (self.paid, &guards.budget) {
             budget.deposit();
         }
         self.paid = true;
-        Ok(Holding {
+        Holding {
             guards,
             cx: self.cx,
             pass: Some(pass),
-        })
+        }
     }
 
     async fn stand_in_line<E>(&self) -> Result<Pass, Cause<E>> {
