@@ -130,6 +130,7 @@ pub(super) async fn each_level_of_a_cancellation_is_told<R: Runtime>(h: Stage<R>
         });
     until(|| task.child_count() == 1).await;
     let child = task.child_tasks().remove(0);
+    until(|| child.status() == State::Running).await;
     task.cancel(Level::Graceful).unwrap();
     task.cancel(Level::Kill).unwrap();
     let id = task.id();
