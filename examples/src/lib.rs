@@ -25,15 +25,28 @@ impl On {
     /// # Errors
     /// What is wrong with the arguments.
     pub fn of_arguments() -> Result<Self, lexopt::Error> {
+        Ok(Self::and_one_of([])?.0)
+    }
+
+    /// The same of a program that knows `flags`, of which the last one given counts.
+    ///
+    /// # Errors
+    /// What is wrong with the arguments.
+    pub fn and_one_of<const N: usize>(
+        flags: [&'static str; N],
+    ) -> Result<(Self, Option<&'static str>), lexopt::Error> {
         let mut arguments = lexopt::Parser::from_env();
-        let mut on = Self::Tokio;
+        let (mut on, mut given) = (Self::Tokio, None);
         while let Some(argument) = arguments.next()? {
             match argument {
                 lexopt::Arg::Long("on") => on = arguments.value()?.parse()?,
+                lexopt::Arg::Long(name) if flags.contains(&name) => {
+                    given = flags.into_iter().find(|flag| *flag == name);
+                }
                 other => return Err(other.unexpected()),
             }
         }
-        Ok(on)
+        Ok((on, given))
     }
 }
 

@@ -17,6 +17,46 @@ fn what_it_runs_on_changes_nothing() {
 }
 
 #[test]
+fn what_lives_is_told_in_each_form() {
+    let said = |form: &str| {
+        let run = Command::new(env!("CARGO_BIN_EXE_tree"))
+            .args(["--on", "sim", form])
+            .output();
+        String::from_utf8(run.unwrap().stdout).unwrap()
+    };
+    let text = said("--text");
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 6, "{text}");
+    for (line, (begin, end)) in lines.iter().zip([
+        ("5 tasks", ""),
+        ("\"shop\" ", "deadline in 60.000 s, 3 children"),
+        (
+            "  \"orders\" ",
+            "high priority, deadline in 60.000 s, waits on \"the database\"",
+        ),
+        (
+            "  \"prices\" ",
+            "attempt 1, deadline in 60.000 s, tries again in 10.000 s",
+        ),
+        ("  \"stock\" ", ""),
+        ("    \"count\" ", "deadline in 60.000 s, sleeps for 30.000 s"),
+    ]) {
+        assert!(line.starts_with(begin) && line.ends_with(end), "{text}");
+    }
+    let json = said("--json");
+    assert!(
+        json.starts_with("{\"at_ns\":") && json.trim_end().ends_with("]}"),
+        "{json}"
+    );
+    let dot = said("--dot");
+    assert!(
+        dot.starts_with("digraph tasks {") && dot.trim_end().ends_with('}'),
+        "{dot}"
+    );
+    assert_eq!(dot.matches("->").count(), 5, "{dot}");
+}
+
+#[test]
 fn an_unknown_adapter_is_wrong_usage() {
     let run = Command::new(env!("CARGO_BIN_EXE_tree"))
         .args(["--on", "fire"])

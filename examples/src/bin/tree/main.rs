@@ -1,5 +1,7 @@
-//! A tree of tasks, and what becomes of it: one child fails and takes the rest with it; a second tree is asked to stop
-//! and does so in order. Run with `cargo run --bin tree`, on another adapter with `-- --on smol`, `threads` or `sim`.
+//! Trees of tasks, and what becomes of them: in the first, one child fails and takes the rest with it; the second is asked
+//! to stop and does so in order; the third shows what lives in it. Run with `cargo run --bin tree`, on another adapter with
+//! `-- --on smol`, `threads` or `sim`. With `-- --text`, `--json` or `--dot` it says what lives in the third, and no more:
+//! `cargo run --bin tree -- --dot | dot -Tsvg > tree.svg` draws it.
 //!
 //! The program is `story.rs`. It is compiled once for each adapter; what changes is what `adapter` stands for in its `use`.
 #![expect(clippy::duplicate_mod, reason = "one story on all adapters")]
@@ -37,10 +39,11 @@ mod on_sim {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    match On::of_arguments()? {
-        On::Tokio => Runtime::new()?.block_on(on_tokio::story::run()),
-        On::Smol => sweet_async_smol::block_on(on_smol::story::run())?,
-        On::Threads => ThreadPool::new()?.block_on(on_threads::story::run())?,
-        On::Sim => Sim::new(0).run(on_sim::story::run())?,
+    let (on, form) = On::and_one_of(["text", "json", "dot"])?;
+    match on {
+        On::Tokio => Runtime::new()?.block_on(on_tokio::story::run(form)),
+        On::Smol => sweet_async_smol::block_on(on_smol::story::run(form))?,
+        On::Threads => ThreadPool::new()?.block_on(on_threads::story::run(form))?,
+        On::Sim => Sim::new(0).run(on_sim::story::run(form))?,
     }
 }

@@ -6,10 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_lock::Barrier;
 
+use super::adapter::live::{LiveTask, LiveTree};
 use super::adapter::prelude::*;
 use super::adapter::task::{TaskId, TaskRef};
 
-pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(form: Option<&str>) -> Result<(), Box<dyn Error>> {
+    if let Some(form) = form {
+        let tree = shop().await?;
+        match form {
+            "json" => println!("{}", tree.to_json()),
+            "dot" => print!("{}", tree.to_dot()),
+            _ => print!("{tree}"),
+        }
+        return Ok(());
+    }
     println!("1. One child fails: its siblings and all below them are killed.\n");
     let book = Book::default();
     let import = book.note(AsyncTask::to::<u32>().name("import").run({
@@ -36,7 +46,56 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
         Err(error) => println!("\n{error}\n"),
     }
     println!("{book}");
+
+    println!("3. What lives now, and what it waits on.\n");
+    print!("{}", shop().await?);
     Ok(())
+}
+
+/// What lives in a shop once everybody there has come to where it waits.
+async fn shop() -> Result<LiveTree, TaskError> {
+    let shop = AsyncTask::to::<LiveTree>().name("shop").timeout(60.seconds());
+    shop.run(|cx: Context| async move {
+        let orders = AsyncTask::to::<u32>().name("orders").priority(Priority::High);
+        let orders = cx.spawn_child(orders, |cx: Context| async move {
+            cx.waiting_on("the database", endless_feed()).await
+        });
+        let prices = AsyncTask::to::<u32>()
+            .name("prices")
+            .retry(Retry::fixed(10.seconds()));
+        let prices = cx.spawn_child(prices, || Err::<u32, _>(Unavailable { status: 503 }));
+        let stock = AsyncTask::to::<()>().name("stock");
+        let stock = cx.spawn_child(stock, |cx: Context| async move {
+            let count = AsyncTask::to::<()>().name("count");
+            // Told to stop before it is done: there is nothing to count then.
+            let _ = cx
+                .run_child(count, |cx: Context| async move {
+                    let _ = cx.sleep(30.seconds()).await;
+                })
+                .await;
+        });
+        orders.detach();
+        prices.detach();
+        stock.detach();
+        loop {
+            let tree = cx.live_tree(100);
+            let below: Vec<_> = tree
+                .tasks()
+                .iter()
+                .filter(|task| task.task().has_parent())
+                .collect();
+            let waits = |task: &&LiveTask| task.state() != State::Pending && task.waits_on().is_some();
+            if below.len() == 4 && below.iter().all(waits) {
+                for task in below {
+                    // One that has ended meanwhile needs no telling.
+                    let _ = task.task().cancel(Level::Kill);
+                }
+                return tree;
+            }
+            futures_lite::future::yield_now().await;
+        }
+    })
+    .await
 }
 
 /// Reads three feeds at once and is content only if all of them are read.
