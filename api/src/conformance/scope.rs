@@ -296,7 +296,8 @@ pub(super) async fn never_more_than_the_limit_live_at_once<R: Runtime>(h: Stage<
 pub(super) async fn its_deadline_is_that_of_those_inside<R: Runtime>(h: Stage<R>) {
     let at_work = h.clone();
     within(&h, move |cx: Context<R>| async move {
-        let scope = cx.scope().timeout(at_work.units(2)).open().unwrap();
+        // Not over before the first is inside, on a machine that is busy.
+        let scope = cx.scope().timeout(at_work.units(200)).open().unwrap();
         let inside = endless(&scope);
         assert_eq!(inside.deadline(), scope.deadline());
         let error = inside.await.unwrap_err();

@@ -189,9 +189,10 @@ pub(super) async fn in_order_who_listens_may_finish_and_who_does_not_is_killed<R
     until(|| polite.attempt() == 1).await;
     let (first, second) = (polite.id(), stubborn.id());
     let begun = runtime.now();
-    let report = shutdown(&runtime, h.units(2), h.units(20)).await;
+    // Time enough for the one that listens, on a machine that is busy.
+    let report = shutdown(&runtime, h.units(2), h.units(400)).await;
     let took = runtime.now().since(begun);
-    assert!(took >= h.units(22), "{took:?}");
+    assert!(took >= h.units(402), "{took:?}");
     assert!(report.is_clean(), "{report}");
     let mut told: Vec<_> = report.cancelled.iter().map(|task| task.id()).collect();
     told.sort_unstable();
