@@ -131,10 +131,10 @@ impl Root {
         first
     }
 
-    /// At most `most` of those that are listed, and how many there are beyond.
-    pub(crate) fn listed(&self, most: usize) -> (Vec<Node>, usize) {
+    /// Has `look` look at no more than `most` of those that are listed; how many there are beyond.
+    pub(crate) fn visit_listed(&self, most: usize, look: impl FnMut(Node)) -> usize {
         let listing = self.listing.get();
-        listing.map_or_else(Default::default, |listing| listing.tasks(most))
+        listing.map_or(0, |listing| listing.visit(most, look))
     }
 
     #[inline]

@@ -98,7 +98,8 @@ async fn is_quiet<R: Runtime>(runtime: &R, limit: Duration) -> bool {
 }
 
 fn listed<R: Runtime>(runtime: &R) -> Vec<TaskRef> {
-    let (nodes, _) = runtime.root().listed(usize::MAX);
+    let mut nodes = Vec::new();
+    let _ = runtime.root().visit_listed(usize::MAX, |node| nodes.push(node));
     nodes.into_iter().map(TaskRef::of).collect()
 }
 

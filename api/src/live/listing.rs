@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crossbeam_utils::CachePadded;
 use slab::Slab;
 
-use crate::live::copy;
+use crate::live::visit;
 use crate::task::Node;
 
 /// Tasks without a parent. Spread over several lists, each behind a short lock, so that threads rarely meet.
@@ -52,19 +52,26 @@ impl Listing {
         drop(gone);
     }
 
-    /// At most `most` of the tasks, and how many there are beyond.
-    pub(crate) fn tasks(&self, most: usize) -> (Vec<Node>, usize) {
-        let mut tasks = Vec::new();
+    /// Has `look` look at no more than `most` of the tasks; how many there are beyond.
+    pub(crate) fn visit(&self, most: usize, mut look: impl FnMut(Node)) -> usize {
+        let mut seen = 0;
         for shard in &self.shards {
-            tasks.append(&mut copy(most - tasks.len(), || lock(shard), |nodes| nodes));
+            visit(
+                most - seen,
+                || lock(shard),
+                |nodes| nodes,
+                |node| {
+                    seen += 1;
+                    look(node);
+                },
+            );
         }
         let count = self.count.load(Ordering::Relaxed);
-        let beyond = if tasks.len() == most {
+        if seen == most {
             count.saturating_sub(most)
         } else {
             0
-        };
-        (tasks, beyond)
+        }
     }
 }
 

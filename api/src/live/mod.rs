@@ -33,7 +33,7 @@ mod wait;
 
 pub(crate) use listing::Listing;
 use text::Seconds;
-pub(crate) use tree::copy;
+pub(crate) use tree::visit;
 pub use tree::{LiveTask, LiveTree};
 pub use wait::WaitsOn;
 pub(crate) use wait::{Notes, Saying};

@@ -8,7 +8,7 @@ use slab::Slab;
 use sweet_async_core::lifecycle::Snapshot;
 
 use crate::live::WaitsOn;
-use crate::task::{Cancellation, Header, Node, TaskId, TaskRef};
+use crate::task::{Cancellation, Node, TaskId, TaskRef};
 use crate::{Moment, Priority, Root, State};
 
 /// What lives now: tasks and, below each, its children. `Display` is a line a task.
@@ -30,6 +30,8 @@ pub struct LiveTree {
 #[derive(Clone, Debug)]
 pub struct LiveTask {
     task: TaskRef,
+    id: TaskId,
+    created: Moment,
     seen: Snapshot,
     cancellation: Option<Cancellation>,
     grace_end: Option<Moment>,
@@ -44,7 +46,7 @@ impl LiveTree {
     /// Looks at `task` and everybody below it, at most `limit` tasks. `now` is the time of its runtime.
     #[must_use]
     pub fn of(task: &TaskRef, now: Moment, limit: usize) -> Self {
-        let top = (limit != 0).then(|| Arc::clone(task.node()));
+        let top = (limit != 0).then(|| LiveTask::look_at(Arc::clone(task.node()), None));
         let mut tree = Self::below(top.into_iter().collect(), now, limit);
         tree.left_out += usize::from(limit == 0);
         tree
@@ -53,7 +55,8 @@ impl LiveTree {
     /// Looks at the tasks without a parent, as far as `root` lists them, and everybody below them, at most `limit` tasks.
     #[must_use]
     pub fn of_root(root: &Root, now: Moment, limit: usize) -> Self {
-        let (tops, left_out) = root.listed(limit);
+        let mut tops = Vec::new();
+        let left_out = root.visit_listed(limit, |node| tops.push(LiveTask::look_at(node, None)));
         let listed = (tops.len() + left_out) as u64;
         let mut tree = Self::below(tops, now, limit);
         tree.left_out += left_out;
@@ -62,30 +65,28 @@ impl LiveTree {
         tree
     }
 
-    fn below(mut tops: Vec<Node>, at: Moment, limit: usize) -> Self {
-        sort(&mut tops);
-        let mut tasks: Vec<LiveTask> = tops
-            .into_iter()
-            .map(|node| LiveTask::look_at(node, None))
-            .collect();
+    fn below(mut tasks: Vec<LiveTask>, at: Moment, limit: usize) -> Self {
+        sort(&mut tasks);
         let (tops, mut left_out, mut place) = (tasks.len(), 0, 0);
         while let Some(parent) = tasks.get(place) {
-            let header = parent.task.node().header();
-            let mut children = header.children_up_to(limit.saturating_sub(tasks.len()));
+            if parent.children == 0 {
+                place += 1;
+                continue;
+            }
+            let node = Arc::clone(parent.task.node());
             let begin = tasks.len();
-            // Those who came or went meanwhile are not left out.
-            left_out += if begin + children.len() == limit {
-                header.child_count().saturating_sub(children.len())
-            } else {
-                0
-            };
-            sort(&mut children);
-            tasks.extend(
-                children
-                    .into_iter()
-                    .map(|node| LiveTask::look_at(node, Some(place))),
-            );
+            node.header()
+                .visit_children(limit.saturating_sub(begin), |child| {
+                    tasks.push(LiveTask::look_at(child, Some(place)));
+                });
             let count = tasks.len() - begin;
+            if tasks.len() == limit {
+                // Where there was room for all, those who came or went meanwhile are not left out.
+                left_out += node.header().child_count().saturating_sub(count);
+            }
+            if let Some(children) = tasks.get_mut(begin..) {
+                sort(children);
+            }
             if let Some(parent) = tasks.get_mut(place) {
                 parent.below = (begin, count);
             }
@@ -192,6 +193,8 @@ impl LiveTask {
         let header = node.header();
         let seen = header.lifecycle.snapshot();
         Self {
+            id: header.id,
+            created: header.created,
             seen,
             cancellation: header.cancellation(seen),
             grace_end: header.grace_end(seen),
@@ -211,8 +214,8 @@ impl LiveTask {
 
     /// Identifies the task.
     #[must_use]
-    pub fn id(&self) -> TaskId {
-        self.task.id()
+    pub const fn id(&self) -> TaskId {
+        self.id
     }
 
     /// The name given to the builder; empty if none was.
@@ -264,45 +267,44 @@ impl LiveTask {
     }
 
     pub(super) fn age(&self, now: Moment) -> Duration {
-        now.since(self.task.created_at())
+        now.since(self.created)
     }
 }
 
 /// In the order in which they were made. Mostly they are.
-fn sort(nodes: &mut [Node]) {
-    nodes.sort_by_key(|node| {
-        let Header { created, id, .. } = node.header();
-        (*created, *id)
-    });
+fn sort(tasks: &mut [LiveTask]) {
+    let made = |task: &LiveTask| (task.created, task.id);
+    if !tasks.is_sorted_by_key(made) {
+        tasks.sort_by_key(made);
+    }
 }
 
-/// Copies at most `most` of a list, a batch at a time, so that whoever enters or leaves waits for one batch at most.
-pub(crate) fn copy<L: Deref>(
+/// Has `visit` look at no more than `most` of a list, a batch at a time, so that whoever enters or leaves waits for one batch
+/// to be copied at most. What is copied is looked at while it is at hand.
+pub(crate) fn visit<L: Deref>(
     most: usize,
     lock: impl Fn() -> L,
     nodes: impl Fn(&L) -> &Slab<Node>,
-) -> Vec<Node> {
-    let (mut copied, mut from) = (Vec::new(), 0);
-    while copied.len() < most {
-        copied.reserve(BATCH.min(most - copied.len()));
-        let list = lock();
-        let nodes = nodes(&list);
-        // Nobody has a place beyond.
-        let end = nodes.capacity();
-        if from >= end {
-            break;
+    mut visit: impl FnMut(Node),
+) {
+    let (mut batch, mut from, mut room) = (Vec::with_capacity(BATCH.min(most)), 0, most);
+    while room > 0 {
+        {
+            let list = lock();
+            let nodes = nodes(&list);
+            // Nobody has a place beyond.
+            let end = nodes.capacity();
+            if from >= end {
+                return;
+            }
+            let places = from..end.min(from + BATCH);
+            from = places.end;
+            let listed = places.filter_map(|place| nodes.get(place));
+            batch.extend(listed.take(room).map(Arc::clone));
         }
-        let batch = from..end.min(from + BATCH);
-        from = batch.end;
-        let room = most - copied.len();
-        copied.extend(
-            batch
-                .filter_map(|place| nodes.get(place))
-                .take(room)
-                .map(Arc::clone),
-        );
+        room -= batch.len();
+        batch.drain(..).for_each(&mut visit);
     }
-    copied
 }
 
 /// How many are copied under one lock: a few microseconds.

@@ -21,7 +21,7 @@ use super::error::{Cancellation, Cause, Rejection, TaskError};
 use super::watch::{Watch, Watching};
 use crate::Moment;
 use crate::hooks::Happening;
-use crate::live::{Notes, copy};
+use crate::live::{Notes, visit};
 
 /// What is known of a task: who it is, how it is doing, and a way to cancel it.
 ///
@@ -263,11 +263,11 @@ impl Header {
         )
     }
 
-    /// At most `most` of those who live in this scope now.
-    pub(crate) fn children_up_to(&self, most: usize) -> Vec<Node> {
-        self.extra_if_any().map_or_else(Vec::new, |extra| {
-            copy(most, || extra.children.live(), |live| &live.nodes)
-        })
+    /// Has `look` look at no more than `most` of those who live in this scope now.
+    pub(crate) fn visit_children(&self, most: usize, look: impl FnMut(Node)) {
+        if let Some(extra) = self.extra_if_any() {
+            visit(most, || extra.children.live(), |live| &live.nodes, look);
+        }
     }
 
     /// Those who live in this scope now.
