@@ -13,6 +13,7 @@ pub mod hooks;
 pub mod live;
 pub mod metrics;
 mod moment;
+mod owner;
 mod root;
 mod runtime;
 mod shutdown;
@@ -22,6 +23,7 @@ pub mod units;
 
 pub use entry::Entry;
 pub use moment::Moment;
+pub use owner::{PoolBuilder, RuntimeBuilder, RuntimeOwner, StartError, StartThreads};
 pub use root::{AlreadyHooked, Root};
 pub use runtime::{LocalSpawn, Refused, Runtime, Sleep};
 pub use shutdown::{Report, shutdown};

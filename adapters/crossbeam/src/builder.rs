@@ -8,6 +8,8 @@ use core::time::Duration;
 use std::io;
 use std::thread::available_parallelism;
 
+use sweet_async_api::RuntimeBuilder;
+use sweet_async_api::task::Name;
 use sweet_async_core::priority::Patience;
 use sweet_async_core::scaler::{Scale, ScaleError};
 
@@ -183,6 +185,27 @@ impl Builder {
             patience: self.patience,
             show_names: self.show_names,
         })
+    }
+}
+
+impl RuntimeBuilder for Builder {
+    type Owner = ThreadPool;
+    type Error = BuildError;
+
+    fn worker_threads(self, threads: u32) -> Self {
+        self.workers(threads..=threads)
+    }
+
+    fn thread_name(self, prefix: impl Into<Name>) -> Self {
+        self.name(prefix)
+    }
+
+    fn thread_stack_size(self, bytes: usize) -> Self {
+        self.stack_size(bytes)
+    }
+
+    fn build(self) -> Result<ThreadPool, BuildError> {
+        Self::build(self)
     }
 }
 

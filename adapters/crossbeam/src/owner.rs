@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sweet_async_api::task::TaskRef;
-use sweet_async_api::{Level, State};
+use sweet_async_api::{Level, RuntimeOwner, State};
 
 use crate::builder::{BuildError, Builder};
 use crate::here;
@@ -137,6 +137,19 @@ impl ThreadPool {
         pool.drain();
         cancelled.retain(|task| task.status() != State::Completed);
         Report { cancelled, left }
+    }
+}
+
+impl RuntimeOwner for ThreadPool {
+    type Runtime = Threads;
+    type Inside = InsideWorker;
+
+    fn runtime(&self) -> Threads {
+        self.handle()
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> Result<F::Output, InsideWorker> {
+        Self::block_on(self, future)
     }
 }
 

@@ -6,7 +6,8 @@ use std::{env, io, thread};
 
 use async_channel::Sender;
 use async_executor::Executor;
-use sweet_async_api::Runtime;
+use sweet_async_api::task::Name;
+use sweet_async_api::{PoolBuilder, Runtime, RuntimeBuilder as _, RuntimeOwner, StartError, StartThreads};
 
 use crate::inside::{Inside, Mark};
 use crate::runtime::Smol;
@@ -27,19 +28,15 @@ impl Pool {
     /// Starts so many threads, at least one. They go by `sweet-smol-` and a number.
     ///
     /// # Errors
-    /// As those of [`std::thread::Builder::spawn`].
-    pub fn new(threads: usize) -> io::Result<Self> {
-        let executor = Arc::new(Executor::new());
-        let (stop, stopped) = async_channel::bounded::<()>(1);
-        let smol = Smol::on(&executor);
-        for number in 0..threads.max(1) {
-            let (executor, stopped) = (Arc::clone(&executor), stopped.clone());
-            thread::Builder::new().name(name(number)).spawn(move || {
-                // Nothing is ever sent. The last thread drops the executor, and with it the tasks.
-                let _ = async_io::block_on(executor.run(stopped.recv()));
-            })?;
-        }
-        Ok(Self { smol, _stop: stop })
+    /// [`StartError::Thread`] when the system starts no thread.
+    pub fn new(threads: usize) -> Result<Self, StartError> {
+        let threads = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
+        Self::builder().worker_threads(threads).build()
+    }
+
+    /// Describes a pool; its settings are those of [`RuntimeBuilder`](sweet_async_api::RuntimeBuilder).
+    pub const fn builder() -> PoolBuilder<Self> {
+        PoolBuilder::new()
     }
 
     /// Where tasks are told to run: `TaskBuilder::new(pool.runtime())`.
@@ -55,6 +52,41 @@ impl Pool {
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Inside> {
         let _mark = Mark::first()?;
         Ok(async_io::block_on(future))
+    }
+}
+
+impl StartThreads for Pool {
+    const NAME: &'static str = NAME;
+
+    fn start(threads: u32, name: Name, stack_size: Option<usize>) -> io::Result<Self> {
+        let executor = Arc::new(Executor::new());
+        let (stop, stopped) = async_channel::bounded::<()>(1);
+        let smol = Smol::on(&executor);
+        for number in 0..threads {
+            let (executor, stopped) = (Arc::clone(&executor), stopped.clone());
+            let mut builder = thread::Builder::new().name(format!("{name}-{number}"));
+            if let Some(bytes) = stack_size {
+                builder = builder.stack_size(bytes);
+            }
+            builder.spawn(move || {
+                // Nothing is ever sent. The last thread drops the executor, and with it the tasks.
+                let _ = async_io::block_on(executor.run(stopped.recv()));
+            })?;
+        }
+        Ok(Self { smol, _stop: stop })
+    }
+}
+
+impl RuntimeOwner for Pool {
+    type Runtime = Smol;
+    type Inside = Inside;
+
+    fn runtime(&self) -> Smol {
+        Self::runtime(self)
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Inside> {
+        Self::block_on(self, future)
     }
 }
 
@@ -85,5 +117,7 @@ pub(crate) fn global() -> Option<&'static Executor<'static>> {
 }
 
 fn name(number: usize) -> String {
-    format!("sweet-smol-{number}")
+    format!("{NAME}-{number}")
 }
+
+const NAME: &str = "sweet-smol";

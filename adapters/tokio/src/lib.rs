@@ -44,9 +44,13 @@
 
 mod clock;
 mod io;
+#[cfg(feature = "pool")]
+mod pool;
 mod runtime;
 
 pub use io::MeteredIo;
+#[cfg(feature = "pool")]
+pub use pool::{Inside, Pool};
 pub use runtime::{Sleep, Tokio};
 #[doc(no_inline)]
 pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};

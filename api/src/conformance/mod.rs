@@ -56,6 +56,7 @@ mod scope;
 mod shutdown;
 mod stage;
 mod stress;
+mod threads;
 mod tracing;
 mod traits;
 mod tree;
@@ -67,6 +68,7 @@ use self::stage::Flavour;
 pub use differences::{Difference, TABLE};
 pub use local::local;
 pub use stress::faults;
+pub use threads::threads;
 
 use crate::Runtime;
 
