@@ -8,6 +8,7 @@ pub mod credit;
 pub mod edge;
 pub mod failures;
 pub mod flights;
+pub mod live;
 pub mod metrics;
 pub mod pipeline;
 pub mod policies;
@@ -32,6 +33,7 @@ use crate::{Group, Meter, Sample};
 pub const ALL: &[Group] = &[
     spawn::GROUP,
     metrics::GROUP,
+    live::GROUP,
     cancel::GROUP,
     children::GROUP,
     breaker::GROUP,
