@@ -30,10 +30,10 @@ fn server(answers: Vec<fn(TcpStream)>) -> (SocketAddr, mpsc::Receiver<()>, JoinH
 }
 
 /// Reads a request to its empty line, and answers.
-fn respond(connection: TcpStream, answer: &str) {
+fn respond(mut connection: TcpStream, answer: &str) {
     let mut lines = BufReader::new(connection.try_clone().unwrap()).lines();
     while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
-    (&connection).write_all(answer.as_bytes()).unwrap();
+    connection.write_all(answer.as_bytes()).unwrap();
 }
 
 fn busy(connection: TcpStream) {
