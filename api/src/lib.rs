@@ -1,4 +1,24 @@
 //! One task model for every executor: builders, the task engine and pipelines, naming no runtime.
+//!
+//! Programs come here through an adapter, whose `prelude` has what most of them need and whose `AsyncTask` begins it all:
+//! `AsyncTask::to::<T>()` describes a task, `AsyncTask::emits::<T>()` a pipeline.
+//!
+//! | to | there is |
+//! |---|---|
+//! | start a task, with a name, a deadline, a priority | [`TaskBuilder`], [`Task`] |
+//! | look from inside: stop, time left, children | [`Context`] |
+//! | stop it, and know how far | [the levels](task), [`Task::stop`], [`on_cancel`](task::TaskRecord::on_cancel), [`Context::shield`] |
+//! | try again, hedge, replace | [`TaskBuilder::retry`], [`TaskBuilder::hedge`], [`TaskBuilder::fallback`] |
+//! | keep away from what fails or is full | [`breaker`], [`guard`] |
+//! | go on with a result | [`Task::map`], [`Task::and_then`], [`Task::or_else`], [`Task::peek`] |
+//! | wait for several | [`Context::join_children`], [`task::join_stream`], [`task::Supervisor`] |
+//! | bound and join a group of children | [`Context::scope`] |
+//! | talk to a child | [`Context::mail`] |
+//! | run what blocks, or what is not `Send` | [`TaskBuilder::run_blocking`], [`TaskBuilder::run_local`] |
+//! | read, parse and collect without holding it all | [`emit`] |
+//! | see what lives, what it waits on and what it took | [`live`], [`metrics`], [`hooks`], and `tracing` by the feature of that name |
+//! | end it all in order | [`shutdown()`] |
+//! | write an adapter | [`Runtime`], and the feature `conformance` for its tests |
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -40,6 +60,7 @@ pub mod prelude {
         Borrowed, CountUnits as _, EmittingTask, EmittingTaskBuilder, Fold, LastEvent, Merge, Overflow,
         ReceiverStrategy, StreamingEvent,
     };
+    #[doc(no_inline)]
     pub use crate::guard::{ConcurrencyLimit, Hedge, Patience, Policy, RateLimiter, RetryBudget};
     #[doc(no_inline)]
     pub use crate::metrics::{Measured, Metrics};
