@@ -20,10 +20,40 @@ use crate::guard::{BudgetSpent, LimitReached, RateLimited};
 ///
 /// The cause keeps everything: the task's own error, the panic's payload, whose deadline passed, who cancelled and how.
 /// `E` is the error type of the task's own work, [`Infallible`] when it has none. This is an [`Error`] itself if `E` is
-/// one, so `?` into a `Box<dyn Error>` asks for more than a `String` or a `&str` as `E`.
+/// one. A `String`, a `Box<dyn Error + Send + Sync>` and what other crates make of it are none; with these `?` goes by
+/// [`boxed`](Self::boxed).
 pub struct TaskError<E = Infallible> {
     // Boxed, so that a result is two words on its way from the work to the handle.
     inner: Box<Inner<E>>,
+}
+
+/// Any error, in a box; see [`TaskError::boxed`].
+pub struct Boxed(Box<dyn Error + Send + Sync>);
+
+impl Boxed {
+    /// What is in the box.
+    #[must_use]
+    pub fn into_inner(self) -> Box<dyn Error + Send + Sync> {
+        self.0
+    }
+}
+
+impl fmt::Debug for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Error for Boxed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
 }
 
 struct Inner<E> {
@@ -229,6 +259,27 @@ impl<E> TaskError<E> {
     #[must_use]
     pub fn map<G>(self, mut f: impl FnMut(E) -> G) -> TaskError<G> {
         self.map_by(&mut f)
+    }
+
+    /// The same error where the work's own is a text or a box of any error, which `?` does not take.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::error::Error;
+    /// use sweet_async_api::task::{AsyncResult, TaskError};
+    ///
+    /// type Boxed = Box<dyn Error + Send + Sync>;
+    ///
+    /// async fn length<A: AsyncResult<String, Boxed>>(text: A) -> Result<usize, Boxed> {
+    ///     Ok(text.await.map_err(TaskError::boxed)?.len())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn boxed(self) -> TaskError<Boxed>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.map(|error| Boxed(error.into()))
     }
 
     fn map_by<G>(self, f: &mut dyn FnMut(E) -> G) -> TaskError<G> {

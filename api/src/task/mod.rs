@@ -46,7 +46,7 @@ pub use builder::{Hedging, Retrying, Single, SpawningTaskBuilder, TaskBuilder};
 pub use combine::{AsyncResult, Mapped, Mapping, OnError, OnValue, SpawningTask, TaskResult};
 pub use context::{Context, Stopped};
 pub use error::{
-    Cancellation, Cause, CircuitOpen, Invalid, Limit, NoRetry, Panic, Rejection, TaskError, TimedOut,
+    Boxed, Cancellation, Cause, CircuitOpen, Invalid, Limit, NoRetry, Panic, Rejection, TaskError, TimedOut,
 };
 pub use handle::{CancellationResult, Task};
 pub use header::{Awaited, TaskRecord};
