@@ -163,6 +163,37 @@ impl TaskMetrics {
     }
 }
 
+/// One line of what was measured; what was not is left out.
+impl fmt::Display for TaskMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} attempts", self.attempts)?;
+        if let Some(queued) = self.queued {
+            write!(f, ", queued {queued:.1?}")?;
+        }
+        if let Measured::Value(polls) = self.polls {
+            write!(f, ", {polls} polls")?;
+        }
+        let times = [
+            ("busy", self.busy),
+            ("longest poll", self.longest_poll),
+            ("idle", self.idle),
+            ("delayed", self.delayed),
+            ("longest delay", self.longest_delay),
+            ("in closure", self.in_closure),
+            ("cpu", self.cpu.map(|cpu| cpu.total)),
+        ];
+        for (what, time) in times {
+            if let Measured::Value(time) = time {
+                write!(f, ", {what} {time:.1?}")?;
+            }
+        }
+        if let Measured::Value(io) = self.io {
+            write!(f, ", read {} bytes, wrote {}", io.read.bytes, io.written.bytes)?;
+        }
+        Ok(())
+    }
+}
+
 /// `sum / count` without loss, for counts beyond what a [`Duration`] can be divided by.
 pub(super) fn mean(sum: Measured<Duration>, count: Measured<u64>) -> Measured<Duration> {
     let (Measured::Value(sum), Measured::Value(count)) = (sum, count) else {

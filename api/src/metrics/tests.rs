@@ -137,3 +137,17 @@ fn sums_over_tasks_stop_at_the_end() {
     assert_eq!(seen.run_time.max, Some(Duration::from_nanos(u64::MAX)));
     assert_eq!(seen.run_time.mean(), Some(Duration::from_nanos(u64::MAX / 4)));
 }
+
+#[test]
+fn a_line_says_what_was_measured_and_nothing_else() {
+    let nothing = TaskMetrics::default();
+    assert_eq!(nothing.to_string(), "0 attempts");
+    let some = TaskMetrics {
+        queued: Some(Duration::from_micros(1_500)),
+        attempts: 2,
+        polls: Measured::Value(6),
+        busy: Measured::Value(Duration::from_millis(64)),
+        ..TaskMetrics::default()
+    };
+    assert_eq!(some.to_string(), "2 attempts, queued 1.5ms, 6 polls, busy 64.0ms");
+}
