@@ -9,7 +9,8 @@ use crate::task::TaskBuilder;
 
 /// The entry of an adapter, which names it `AsyncTask`.
 ///
-/// `E` is the error type of the task's own work. It is never written: `run` infers it from what the work returns.
+/// `E` is the error type of the task's own work. `run` infers it from what the work
+/// returns; work that uses `?` says it once, at its end: `Ok::<_, io::Error>(value)`.
 pub struct Entry<R, E>(PhantomData<fn() -> (R, E)>);
 
 impl<R: Runtime + Default, E> Entry<R, E> {

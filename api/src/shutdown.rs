@@ -29,6 +29,10 @@ use crate::{Moment, Runtime};
 /// use core::time::Duration;
 /// use sweet_async_api::{Runtime, shutdown};
 ///
+/// fn begin<R: Runtime>(runtime: &R) {
+///     runtime.root().list_tasks(10_000);
+/// }
+///
 /// async fn end<R: Runtime>(runtime: &R) -> Result<(), String> {
 ///     let report = shutdown(runtime, Duration::from_secs(10), Duration::from_secs(2)).await;
 ///     if report.is_clean() { Ok(()) } else { Err(report.to_string()) }
@@ -119,7 +123,8 @@ impl fmt::Display for Report {
             if !task.name().is_empty() {
                 write!(f, "`{}` ", task.name())?;
             }
-            write!(f, "({}) is {}", task.id(), task.status())?;
+            // Its lifecycle is over since the hard kill; what it does is not.
+            write!(f, "({}) was killed and does not come back", task.id())?;
         }
         if self.unlisted > 0 {
             write!(f, "; {} were not listed", self.unlisted)?;

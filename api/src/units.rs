@@ -6,7 +6,8 @@ pub use crate::emit::CountUnits;
 
 /// Turns a whole number into a [`Duration`].
 ///
-/// Saturates at [`Duration::MAX`], far beyond any clock.
+/// Saturates at [`Duration::MAX`], far beyond any clock. For `u32` alone, so that a literal needs no suffix; for a `u64`
+/// there is [`Duration::from_millis`].
 ///
 /// # Examples
 /// ```

@@ -17,8 +17,8 @@
 //! });
 //! ```
 //!
-//! Code that is generic over its [`Runtime`](sweet_async_api::Runtime), or that gets it from its context, runs here as it
-//! does on any other adapter.
+//! Code that is generic over its [`Runtime`], `async fn load<R: Runtime>(cx: &task::Context<R>)`, runs
+//! here as it does on any other adapter; the `Context` of a prelude is that of one adapter.
 //!
 //! # Finding an order that fails
 //! [`explore`](explore()) runs a test with many seeds. The first that fails is printed with the end of its log, and with how
@@ -39,7 +39,7 @@
 //!
 //! # What is deterministic
 //! One seed, one strategy and the same faults give the same run of the same program: the order of steps, the virtual time,
-//! the numbers of [`Runtime::random`](sweet_async_api::Runtime::random) (the jitter of retries is made of them), and so the
+//! the numbers of [`Runtime::random`] (the jitter of retries is made of them), and so the
 //! [`Log`], byte by byte. Seeds keep their meaning: the generator is part of this crate.
 //!
 //! What is not, because no executor decides it:
@@ -82,6 +82,8 @@ pub use log::Log;
 pub use report::{Held, Kind, Report, Stuck, Unfinished};
 pub use sim::{Sim, yield_now};
 pub use strategy::Strategy;
+#[doc(no_inline)]
+pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
 #[doc(no_inline)]
 pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};
 pub use timer::Sleep;

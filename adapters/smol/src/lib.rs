@@ -44,6 +44,8 @@ pub use inside::Inside;
 pub use pool::Pool;
 pub use runtime::{Sleep, Smol, block_on};
 #[doc(no_inline)]
+pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
+#[doc(no_inline)]
 pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};
 
 /// Where tasks begin: `AsyncTask::to::<T>()`.

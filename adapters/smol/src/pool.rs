@@ -39,7 +39,7 @@ impl Pool {
         PoolBuilder::new()
     }
 
-    /// Where tasks are told to run: `TaskBuilder::new(pool.runtime())`.
+    /// Where tasks are told to run: `TaskBuilder::<_, u32, _>::new(pool.runtime())`.
     #[must_use]
     pub fn runtime(&self) -> Smol {
         self.smol.clone()

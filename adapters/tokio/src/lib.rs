@@ -53,6 +53,8 @@ pub use io::MeteredIo;
 pub use pool::{Inside, Pool};
 pub use runtime::{Sleep, Tokio};
 #[doc(no_inline)]
+pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
+#[doc(no_inline)]
 pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};
 
 /// Where tasks begin: `AsyncTask::to::<T>()`.

@@ -177,7 +177,8 @@ pub(super) async fn tasks_without_a_parent_are_listed_on_demand<R: Runtime>(h: S
         (vec!["first".into(), "second".into()], 2, 0)
     );
     assert!(
-        tree.to_string().ends_with("2 tasks without a parent unlisted\n"),
+        tree.to_string()
+            .ends_with("2 tasks without a parent unlisted (see Root::list_tasks)\n"),
         "{tree}"
     );
     let tree = runtime.live_tree(1);

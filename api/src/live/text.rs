@@ -169,7 +169,10 @@ impl LiveTree {
             ));
         }
         if self.unlisted() != 0 {
-            missing.push(format!("{} without a parent unlisted", tasks(self.unlisted())));
+            missing.push(format!(
+                "{} without a parent unlisted (see Root::list_tasks)",
+                tasks(self.unlisted())
+            ));
         }
         if self.abandoned() != 0 {
             missing.push(format!(

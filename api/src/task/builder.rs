@@ -249,7 +249,8 @@ impl<R: Runtime, T, E, P, B> TaskBuilder<R, T, E, P, B> {
 }
 
 impl<R: Runtime, T, E, B> TaskBuilder<R, T, E, Single, B> {
-    /// Runs the work again when it fails, by the rules of `retry`. From here on `run` takes a `FnMut` closure.
+    /// Runs the work again when it fails, by the rules of `retry`. From here on `run` takes a `FnMut` closure: what a future
+    /// of it takes along is cloned for each attempt, `move || { let url = url.clone(); async move { .. } }`.
     pub fn retry(self, retry: Retry) -> TaskBuilder<R, T, E, Retrying<Always>, B> {
         let Self {
             runtime,

@@ -237,6 +237,9 @@ impl<R: Runtime> Context<R> {
     }
 
     /// A builder for a child of this task.
+    ///
+    /// What it yields is inferred where `run` is called on it; one that is handed to `spawn` or `run_child` says it:
+    /// `cx.child::<u32, _>()`.
     pub fn child<T, E>(&self) -> TaskBuilder<R, T, E> {
         TaskBuilder::new(self.runtime.clone()).parent(self)
     }

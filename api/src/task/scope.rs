@@ -278,7 +278,8 @@ impl<R: Runtime> Scope<R> {
 
 impl<R: Runtime> Spawner<R> {
     /// Describes a child of the scope. [`run`](TaskBuilder::run) on it starts the child at once, or rejects it where the
-    /// scope is full; [`spawn`](Self::spawn) waits for a place.
+    /// scope is full; [`spawn`](Self::spawn) waits for a place. One that is handed to `spawn` says what it yields:
+    /// `scope.child::<u32, _>()`.
     pub fn child<T, E>(&self) -> TaskBuilder<R, T, E> {
         self.scope.child()
     }

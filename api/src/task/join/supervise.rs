@@ -126,7 +126,7 @@ impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Supervisor<R, T, E
         self
     }
 
-    /// Adds a child, which `start` starts: `|cx: &Context<_>| cx.child().name("reader").run(..)`.
+    /// Adds a child, which `start` starts: `|cx| cx.child().name("reader").run(..)`.
     pub fn child<F>(mut self, start: F) -> Self
     where
         F: FnMut(&Context<R>) -> Task<R, T, E> + Send + 'static,
