@@ -148,7 +148,7 @@ pub(super) async fn hedges_and_retries_share_a_budget<R: Runtime>(h: Stage<R>) {
         .unwrap();
     let slow = || {
         let (count, mut number) = counted();
-        let retry = Retry::immediate().attempts(2).attempt_timeout(h.units(4));
+        let retry = Retry::immediate().attempts(2).attempt_timeout(h.units(40));
         let task = h.to::<u32, Infallible>().with_retry_budget(&budget).retry(retry);
         let task = task.hedge(&after(&h, 1)).run(move || {
             let _ = number();
@@ -185,16 +185,17 @@ pub(super) async fn no_hedge_starts_after_a_cancellation_or_where_a_guard_refuse
     assert!(count.load(Ordering::Relaxed) == 1 || h.differs(Difference::RealTime));
 
     let limit = ConcurrencyLimit::fixed(1).build().unwrap();
-    let (count, mut number) = counted();
-    let task = h
-        .to::<u32, Infallible>()
-        .with_concurrency_limit(&limit)
-        .timeout(h.units(5));
+    let ((arrive, arrived), (count, mut number)) = (sign(), counted());
+    let task = h.to::<u32, Infallible>().with_concurrency_limit(&limit);
     let task = task.hedge(&after(&h, 1)).run(move || {
         let _ = number();
+        arrive.give();
         pending::<u32>()
     });
-    assert!(task.await.unwrap_err().is_timed_out());
+    arrived.given().await;
+    h.pass(4).await;
+    task.cancel(Level::Kill).unwrap();
+    task.await.unwrap_err();
     assert_eq!(
         (count.load(Ordering::Relaxed), limit.in_flight(), limit.waiting()),
         (1, 0, 0)

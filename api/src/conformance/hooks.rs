@@ -96,7 +96,7 @@ pub(super) async fn every_end_is_told_and_why_the_attempt_failed<R: Runtime>(h: 
     let task = h
         .to::<(), Infallible>()
         .hook(log.clone())
-        .timeout(h.units(1))
+        .timeout(h.units(20))
         .run(pending::<()>);
     let id = task.id();
     assert!(task.await.is_err());
