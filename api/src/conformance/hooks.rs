@@ -128,7 +128,8 @@ pub(super) async fn each_level_of_a_cancellation_is_told<R: Runtime>(h: Stage<R>
             let child = cx.child::<(), Infallible>().run(pending::<()>);
             child.await.unwrap();
         });
-    until(|| task.child_count() == 1).await;
+    // Counted, then listed.
+    until(|| !task.child_tasks().is_empty()).await;
     let child = task.child_tasks().remove(0);
     until(|| child.status() == State::Running).await;
     task.cancel(Level::Graceful).unwrap();

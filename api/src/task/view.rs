@@ -259,7 +259,7 @@ impl TaskRecord {
         children.into_iter().map(|node| TaskRef { node }).collect()
     }
 
-    /// How many children live now. One load.
+    /// How many children live now. One load. A child is counted a moment before it is listed.
     #[must_use]
     pub fn child_count(&self) -> usize {
         self.header().child_count()
