@@ -20,10 +20,10 @@ async fn grown<R: Runtime>(h: &Stage<R>, release: super::stage::Awaited) -> Task
     let (arrive, arrived) = sign();
     let (told, telling) = async_channel::bounded::<TaskRef>(1);
     let (unit, at_work) = (h.clone(), h.runtime());
-    let server = h.to::<(), Infallible>().name("server").timeout(h.units(60));
+    let server = h.to::<(), Infallible>().name("server").timeout(60.seconds());
     let server = server.run(move |cx: Context<R>| async move {
         let fetch = cx.child::<(), &str>().name("fetch");
-        let fetch = fetch.retry(Retry::fixed(unit.units(10))).run(|| Err("down"));
+        let fetch = fetch.retry(Retry::fixed(10.seconds())).run(|| Err("down"));
         let parse = cx
             .child::<(), Infallible>()
             .name("parse")
@@ -32,18 +32,17 @@ async fn grown<R: Runtime>(h: &Stage<R>, release: super::stage::Awaited) -> Task
             cx.waiting_on("the \"disk\"\n<&>", pending::<()>()).await;
         });
         let sleeper = TaskBuilder::<R, (), Infallible>::new(cx.runtime().clone());
-        let (one, two) = (unit.clone(), unit.clone());
         let import = cx.child::<(), Infallible>().name("import");
-        let import = import.run(move |cx: Context<R>| async move {
+        let import = import.run(|cx: Context<R>| async move {
             let _ = cx
-                .run_child(sleeper, move |cx: Context<R>| async move {
-                    let _ = cx.sleep(one.units(20)).await;
+                .run_child(sleeper, |cx: Context<R>| async move {
+                    let _ = cx.sleep(20.seconds()).await;
                 })
                 .await;
         });
-        let last = cx.child::<(), Infallible>().name("told").grace(two.units(30));
-        let last = last.run(move |cx: Context<R>| async move {
-            let last = cx.child::<(), Infallible>().name("last").grace(two.units(4));
+        let last = cx.child::<(), Infallible>().name("told").grace(30.seconds());
+        let last = last.run(|cx: Context<R>| async move {
+            let last = cx.child::<(), Infallible>().name("last").grace(4.seconds());
             let last = last.run(|cx: Context<R>| async move {
                 cx.waiting_on("the end", cx.cancelled()).await;
                 cx.waiting_on("nothing", pending::<()>()).await;
@@ -77,7 +76,10 @@ async fn settled<R: Runtime>(h: &Stage<R>, top: &TaskRef, tasks: usize) -> LiveT
         tree = look();
         tree.tasks().len() == tasks
             && tree.tasks().iter().all(|task| {
-                task.waits_on().is_some() && task.cancellation().is_some() == task.grace_end().is_some()
+                let told = task.cancellation().is_some();
+                let goes_on =
+                    told && matches!(task.waits_on(), Some(WaitsOn::Label(label)) if label == "the end");
+                task.waits_on().is_some() && told == task.grace_end().is_some() && !goes_on
             })
     })
     .await;

@@ -5,7 +5,7 @@ use core::fmt;
 use core::future::pending;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::ThreadId;
 
 use ::tracing::dispatcher::{Dispatch, with_default};
@@ -66,6 +66,11 @@ impl Capture {
     }
 
     fn dispatch(&self) -> Dispatch {
+        // While there is one subscriber in a process, `tracing` asks the thread that meets a span first whether anybody
+        // wants it: here that may be the thread of a case without a subscriber, and nobody would see the span.
+        static OTHERS: LazyLock<[Dispatch; 2]> =
+            LazyLock::new(|| [(); 2].map(|()| Dispatch::new(Capture::default())));
+        LazyLock::force(&OTHERS);
         Dispatch::new(self.clone())
     }
 
