@@ -1,7 +1,7 @@
 //! Generic code over the task traits: the same function serves handles, contexts and references.
 
 use core::convert::Infallible;
-use core::future::pending;
+use core::future::{Future, pending};
 
 use super::stage::{Stage, sign, until};
 use crate::emit::{EmitError, ItemError};
@@ -39,9 +39,9 @@ fn relatives<A: task::ContextualizedTask>(task: &A) -> (bool, usize, usize) {
     )
 }
 
-async fn outcome<A: task::AsyncTask<T, E>, T, E>(task: A) -> Option<T> {
+fn outcome<A: task::AsyncTask<T, E>, T, E>(task: A) -> impl Future<Output = Option<T>> {
     assert!(task.ran_for().is_none());
-    task.await.ok()
+    async move { task.await.ok() }
 }
 
 fn by_the_house<B: task::AsyncTaskBuilder>(builder: B) -> B {
