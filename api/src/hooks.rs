@@ -1,7 +1,7 @@
 //! What happens to tasks, told to whoever watches: logs, statistics, alarms.
 //!
 //! A [`Hook`] is set for all tasks of a runtime ([`Root::set_hook`](crate::Root::set_hook)) or by a builder, for its task and
-//! everybody below ([`TaskBuilder::hook`](crate::TaskBuilder::hook)). A task that nobody watches pays nothing.
+//! everybody below ([`TaskBuilder::hook`](crate::TaskBuilder::hook)). A task that nobody watches pays a load and a few branches.
 //!
 //! # Order
 //! What happens to one task is told in this order, each as soon as it is decided and before anybody who waits for the task

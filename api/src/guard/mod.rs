@@ -41,7 +41,7 @@
 //!
 //! # Cost
 //! A guard that nobody waits for is lock-free; the line behind it is a list under a lock, touched by those who wait. A task
-//! without guards pays nothing for them.
+//! without guards pays a word of its builder and a look at it.
 
 mod alarm;
 mod budget;

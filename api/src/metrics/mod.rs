@@ -2,7 +2,7 @@
 //!
 //! [`TaskBuilder::metered`](crate::TaskBuilder::metered) has a task measured, [`TaskRecord::metrics`] answers at any
 //! moment, also after the end. What nobody measured is [`Measured::NotInstrumented`], never a zero that looks like a
-//! measurement, and a task that is not metered pays nothing.
+//! measurement, and a task that is not metered allocates nothing for it.
 //!
 //! ```text
 //!   created       woken  polled      pending       woken   polled     ended
