@@ -86,6 +86,7 @@
 //! | how many workers does the load need | [`Scaler`] |
 //! | how many, how high, how distributed | [`Counter`], [`Gauge`], [`Histogram`], [`ShardedCounter`] |
 //! | who sleeps until there is a permit or a stop | `WaiterSet`, with the feature `waiters` |
+//! | how does a message to another machine begin | [`envelope::Head`] |
 //! | how does an interrupt hand items to a task | `Mailbox`, with the feature `mailbox` |
 //!
 //! # How a machine talks
@@ -224,6 +225,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod credit;
+pub mod envelope;
 pub mod group;
 pub mod hybrid_clock;
 pub mod id;

@@ -4,7 +4,7 @@
 //! who read "no allocation" in the documentation. A machine's constructor runs inside as well.
 
 use core::hint::black_box;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU32, NonZeroU64};
 
 use allocation_counter::measure;
 
@@ -14,6 +14,7 @@ use sweet_async_core::breaker::{
 };
 use sweet_async_core::budget::RetryBudget;
 use sweet_async_core::credit::{Credits, Turn};
+use sweet_async_core::envelope::{Content, Head};
 use sweet_async_core::group::Group;
 use sweet_async_core::hybrid_clock::{HybridClock, Stamp};
 use sweet_async_core::id::IdGenerator;
@@ -300,6 +301,22 @@ fn stats() {
         let mut seen = other.snapshot();
         seen.merge(&histogram.take());
         let _ = black_box((seen.count(), seen.quantile(500_000), seen.buckets().last()));
+    });
+}
+
+#[test]
+fn envelopes() {
+    allocates_nothing(|| {
+        let head = Head::new(NonZeroU64::MIN, 2, Content::Data { length: 3 });
+        let mut bytes = [0; Head::SIZE + 3];
+        if let Some((first, _)) = bytes.split_first_chunk_mut() {
+            *first = black_box(head).encode();
+        }
+        let _ = black_box((
+            Head::split(&bytes, 3),
+            Head::split(&bytes, 2),
+            Head::split(&bytes[3..], 3),
+        ));
     });
 }
 

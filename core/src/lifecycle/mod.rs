@@ -412,6 +412,23 @@ impl Snapshot {
 }
 
 impl State {
+    /// The state with this number, the one of its `repr`.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Pending,
+            1 => Self::Running,
+            2 => Self::Waiting,
+            3 => Self::Completed,
+            4 => Self::Failed,
+            5 => Self::Panicked,
+            6 => Self::TimedOut,
+            7 => Self::Cancelled,
+            8 => Self::Rejected,
+            _ => return None,
+        })
+    }
+
     /// Whether this state is an end.
     #[inline]
     #[must_use]
@@ -433,6 +450,37 @@ impl State {
             Self::Cancelled => "cancelled",
             Self::Rejected => "rejected",
         }
+    }
+}
+
+impl Level {
+    /// The level with this number, the one of its `repr`.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Graceful,
+            2 => Self::Kill,
+            3 => Self::KillHard,
+            _ => return None,
+        })
+    }
+}
+
+impl Reason {
+    /// The reason with this number, the one of its `repr`.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Requested,
+            2 => Self::Parent,
+            3 => Self::Sibling,
+            4 => Self::Dropped,
+            5 => Self::Shutdown,
+            6 => Self::Stopped,
+            7 => Self::Superseded,
+            8 => Self::Deadline,
+            _ => return None,
+        })
     }
 }
 

@@ -2,6 +2,7 @@ extern crate alloc;
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use super::{AtomicU32, Cancel, End, FinishError, Level, Lifecycle, Reason, ShieldError, Start, State, Word};
 
@@ -427,4 +428,23 @@ fn a_task_is_shielded_while_a_section_is_open() {
         assert_eq!(task.snapshot().is_shielded(), expected);
         let _ = if expected { task.unshield() } else { task.shield() };
     }
+}
+
+#[test]
+fn numbers_are_those_of_the_repr() {
+    let states: Vec<_> = (0..=255)
+        .filter_map(State::from_number)
+        .map(|state| state as u8)
+        .collect();
+    assert_eq!(states, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let levels: Vec<_> = (0..=255)
+        .filter_map(Level::from_number)
+        .map(|level| level as u8)
+        .collect();
+    assert_eq!(levels, [1, 2, 3]);
+    let reasons: Vec<_> = (0..=255)
+        .filter_map(Reason::from_number)
+        .map(|reason| reason as u8)
+        .collect();
+    assert_eq!(reasons, [1, 2, 3, 4, 5, 6, 7, 8]);
 }

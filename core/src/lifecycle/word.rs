@@ -40,17 +40,7 @@ impl Word {
     }
 
     pub(super) const fn reason(self) -> Option<Reason> {
-        match (self.0 & REASON_MASK) >> REASON_SHIFT {
-            1 => Some(Reason::Requested),
-            2 => Some(Reason::Parent),
-            3 => Some(Reason::Sibling),
-            4 => Some(Reason::Dropped),
-            5 => Some(Reason::Shutdown),
-            6 => Some(Reason::Stopped),
-            7 => Some(Reason::Superseded),
-            8 => Some(Reason::Deadline),
-            _ => None,
-        }
+        Reason::from_number(((self.0 & REASON_MASK) >> REASON_SHIFT) as u8)
     }
 
     #[inline]
