@@ -74,6 +74,18 @@ impl TaskId {
     }
 }
 
+impl From<TaskId> for NonZeroU64 {
+    fn from(id: TaskId) -> Self {
+        id.0
+    }
+}
+
+impl From<NonZeroU64> for TaskId {
+    fn from(number: NonZeroU64) -> Self {
+        Self(number)
+    }
+}
+
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)

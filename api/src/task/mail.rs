@@ -98,7 +98,7 @@ pub struct Envelope<T> {
 
 /// Tells a message from all others that go the same way between two tasks.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Correlation(u64);
+pub struct Correlation(pub(super) u64);
 
 /// What is in an envelope.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -40,6 +40,7 @@ mod slot;
 mod traits;
 mod view;
 mod watch;
+mod wire;
 mod work;
 
 pub use builder::{Hedging, Retrying, Single, SpawningTaskBuilder, TaskBuilder};
@@ -72,9 +73,13 @@ pub use traits::{
 };
 pub use view::{AlreadyEnded, Request, TaskRef};
 pub(crate) use watch::Watching;
+pub use wire::TooLong;
 pub use work::{
     AsyncFallible, AsyncValue, AsyncWork, Fallible, IntoAsyncResult, RepeatableWork, SharedWork, Value,
 };
+
+/// What an [`Envelope`] begins with, as bytes.
+pub use sweet_async_core::envelope::{DecodeError, Head};
 
 /// A task's name: a `&'static str` costs no allocation.
 pub type Name = alloc::borrow::Cow<'static, str>;
