@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Difference;
 use super::stage::{Flavour, Stage, quiet_about_planned_panics, sign, until};
-use crate::hooks::{Failure, Happening, Hook};
+use crate::hooks::{Failure, FlightRecorder, Happening, Hook};
 use crate::metrics::ExecutionStats;
 use crate::prelude::*;
-use crate::task::{Limit, TaskRecord};
+use crate::task::{Invalid, Limit, TaskRecord};
 use crate::{Context, Runtime, TaskId};
 
 /// Writes down what it is told.
@@ -321,4 +321,57 @@ pub(super) async fn what_lives_is_pending_or_running<R: Runtime>(h: Stage<R>) {
     task.await.unwrap();
     let seen = stats.read();
     assert_eq!((seen.running(), seen.completed), (0, 1));
+}
+
+pub(super) async fn a_recorder_remembers_the_last_and_counts_the_rest<R: Runtime>(h: Stage<R>) {
+    assert_eq!(
+        FlightRecorder::new(h.runtime(), 0).err(),
+        Some(Invalid::ZeroCapacity)
+    );
+    let recorder = FlightRecorder::new(h.runtime(), 3).unwrap();
+    let tell = || h.to::<(), &str>().name("told").hook(recorder.clone());
+    let before = h.runtime().now();
+    let first = tell().run(|| async { Err("planned") });
+    let first_id = first.id();
+    first.await.unwrap_err();
+    let entries = recorder.entries();
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.task == first_id && entry.name == "told")
+    );
+    assert!(entries.is_sorted_by_key(|entry| entry.at) && entries.iter().all(|entry| entry.at >= before));
+    let what: Vec<_> = entries.into_iter().map(|entry| entry.what).collect();
+    let failed = Happening::AttemptFailed {
+        attempt: 1,
+        failure: Failure::Error,
+    };
+    assert_eq!(
+        what,
+        [Happening::Started, failed, Happening::Ended(State::Failed)]
+    );
+    assert_eq!(recorder.overwritten(), 1);
+
+    // Others come: the last three are theirs, and everything else is counted.
+    let tasks: Vec<_> = (0..50).map(|_| tell().run(|| async { Ok(()) })).collect();
+    let mut ids: Vec<_> = tasks.iter().map(|task| task.id()).collect();
+    ids.push(first_id);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(recorder.overwritten(), 4 + 50 * 3 - 3);
+    let entries = recorder.entries();
+    assert_eq!(entries.len(), 3);
+    assert!(entries.iter().all(|entry| ids.contains(&entry.task)));
+    let text = recorder.to_string();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(lines.first(), Some(&"(151 before these were forgotten)"));
+    assert!(
+        lines.iter().skip(1).all(|line| line.contains(" told: ")),
+        "{text}"
+    );
+
+    recorder.clear();
+    assert_eq!((recorder.entries().len(), recorder.overwritten()), (0, 0));
 }

@@ -374,6 +374,7 @@ macro_rules! conformance {
                 inside every_end_is_told_and_why_the_attempt_failed
                 inside each_level_of_a_cancellation_is_told
                 inside hooks_hold_for_everybody_below_and_nobody_else
+                inside a_recorder_remembers_the_last_and_counts_the_rest
                 inside a_hook_that_panics_costs_nobody_anything
                 inside what_lives_is_pending_or_running
                 outside sums_over_the_parts_are_the_sum_over_all

@@ -546,7 +546,7 @@ impl fmt::Display for Invalid {
         f.write_str(match self {
             Self::ZeroTimeout => "a timeout of zero ends the task before it starts; leave it out or raise it",
             Self::ZeroAttemptTimeout => "an attempt timeout of zero ends each attempt before it starts; raise it",
-            Self::ZeroCapacity => "a capacity of zero takes no mail; allow at least one",
+            Self::ZeroCapacity => "a capacity of zero has room for nothing; allow at least one",
             Self::ZeroLimit => "a limit of zero lets no child in; allow at least one",
             Self::ZeroAttempts => "zero attempts never run the work; allow at least one",
             Self::AttemptTimeoutTooLong => {

@@ -15,6 +15,8 @@
 //! `Ended`, of a request that was accepted just before. A task that ends before it starts has no `Started`; one that is
 //! not let in has `Refused` alone. The handle of a task that is killed hard resolves at once, and may so before its `Ended`.
 
+mod recorder;
+
 use alloc::sync::Arc;
 use core::fmt;
 use core::panic::AssertUnwindSafe;
@@ -22,6 +24,7 @@ use std::panic::catch_unwind;
 
 use sweet_async_core::lifecycle::State;
 
+pub use self::recorder::{Entry, FlightRecorder};
 use crate::Moment;
 use crate::task::{Cancellation, Cause, Limit, Rejection, TaskRecord};
 
@@ -155,6 +158,25 @@ impl<E> From<&Cause<E>> for Failure {
             Cause::LimitReached(_) => Self::LimitReached,
             Cause::RateLimited(_) => Self::RateLimited,
             _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created => f.write_str("created"),
+            Self::Started => f.write_str("started"),
+            Self::AttemptFailed { attempt, failure } => write!(f, "attempt {attempt} failed: {failure}"),
+            Self::Waiting { until } => {
+                let until = until.since(Moment::START);
+                write!(f, "waits until {}.{:06}s", until.as_secs(), until.subsec_micros())
+            }
+            Self::Resumed { attempt } => write!(f, "attempt {attempt} begins"),
+            Self::FallingBack => f.write_str("falls back"),
+            Self::Told(cancellation) => write!(f, "{cancellation}"),
+            Self::Ended(state) => write!(f, "ended: {}", state.as_str()),
+            Self::Refused(rejection) => write!(f, "{rejection}"),
         }
     }
 }
