@@ -10,6 +10,7 @@
 //! | stop it, and know how far | [the levels](task), [`Task::stop`], [`on_cancel`](task::TaskRecord::on_cancel), [`Context::shield`] |
 //! | try again, hedge, replace | [`TaskBuilder::retry`], [`TaskBuilder::hedge`], [`TaskBuilder::fallback`] |
 //! | keep away from what fails or is full | [`breaker`], [`guard`] |
+//! | stop what is no task, or tasks by a tree of their own | [`token`] |
 //! | go on with a result | [`Task::map`], [`Task::and_then`], [`Task::or_else`], [`Task::peek`] |
 //! | wait for several | [`Context::join_children`], [`task::join_stream`], [`task::Supervisor`] |
 //! | bound and join a group of children | [`Context::scope`] |
@@ -38,6 +39,7 @@ mod root;
 mod runtime;
 mod shutdown;
 pub mod task;
+pub mod token;
 mod trace;
 pub mod units;
 

@@ -57,6 +57,7 @@ mod shutdown;
 mod stage;
 mod stress;
 mod threads;
+mod token;
 mod tracing;
 mod traits;
 mod tree;
@@ -272,6 +273,18 @@ macro_rules! conformance {
                 inside a_chain_that_is_cancelled_in_its_middle_does_not_go_on
                 inside a_chain_may_be_100_000_links_long
                 outside no_child_outlives_its_scope_and_everything_comes_back
+            }
+            token {
+                outside those_below_are_told_and_nobody_beside
+                outside the_first_reason_stays
+                inside whoever_waits_is_woken_once_and_who_gave_up_is_not
+                inside work_that_is_ready_counts
+                outside a_guard_cancels_unless_it_is_disarmed
+                inside whoever_begins_to_wait_as_it_is_cancelled_is_told
+                inside a_token_never_changes_its_answer
+                inside neither_depth_nor_width_is_a_limit_for_tokens
+                inside a_task_obeys_a_token
+                inside the_token_of_a_task_is_cancelled_with_it
             }
             combine {
                 inside results_that_are_on_their_way_obey_the_laws_of_results

@@ -1,11 +1,13 @@
 //! What runs when a task is cancelled: each callback exactly once, in the order of registration.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 
 use super::error::Cancellation;
+use crate::token::CancelledOwned;
 
 /// A registered callback; boxed, because cancelling is rare and callbacks differ in type.
 pub(crate) type Callback = Box<dyn FnOnce(Cancellation) -> Running + Send>;
@@ -17,6 +19,8 @@ pub(crate) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Default)]
 pub(crate) struct Callbacks {
     waiting: VecDeque<Callback>,
+    /// The tokens that the task obeys.
+    obeyed: Vec<CancelledOwned>,
     closed: bool,
 }
 
@@ -36,10 +40,22 @@ impl Callbacks {
         self.waiting.pop_front()
     }
 
+    /// Keeps what has a token stop the task, for as long as it can be stopped; hands it back if it cannot.
+    pub(crate) fn obey(&mut self, token: CancelledOwned) -> Option<CancelledOwned> {
+        if self.closed {
+            return Some(token);
+        }
+        self.obeyed.push(token);
+        None
+    }
+
     /// Refuses further ones and gives up those that are left.
-    pub(crate) fn close(&mut self) -> VecDeque<Callback> {
+    pub(crate) fn close(&mut self) -> (VecDeque<Callback>, Vec<CancelledOwned>) {
         self.closed = true;
-        core::mem::take(&mut self.waiting)
+        (
+            core::mem::take(&mut self.waiting),
+            core::mem::take(&mut self.obeyed),
+        )
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -51,6 +67,7 @@ impl fmt::Debug for Callbacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callbacks")
             .field("waiting", &self.waiting.len())
+            .field("obeyed", &self.obeyed.len())
             .field("closed", &self.closed)
             .finish()
     }

@@ -99,13 +99,7 @@ impl<R: Runtime> Context<R> {
             if let Some(cancellation) = self.cancellation() {
                 return cancellation;
             }
-            let told = self.header().extra().told.listen();
-            // See `Header::tell`: the listener is made, then the word is read.
-            fence(Ordering::SeqCst);
-            if self.is_cancelled() {
-                continue;
-            }
-            told.await;
+            self.header().token().cancelled().await;
         }
     }
 

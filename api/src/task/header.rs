@@ -22,6 +22,7 @@ use super::watch::{Watch, Watching};
 use crate::Moment;
 use crate::hooks::Happening;
 use crate::live::{Notes, visit};
+use crate::token::CancellationToken;
 
 /// What is known of a task: who it is, how it is doing, and a way to cancel it.
 ///
@@ -72,8 +73,8 @@ pub(crate) struct Header {
 pub(crate) struct Extra {
     pub(crate) children: Children,
     callbacks: Mutex<Callbacks>,
-    /// Tells everybody who waits in `cancelled()`.
-    pub(crate) told: Event,
+    /// Cancelled when the task is told to stop; who waits in `cancelled()` waits for it.
+    pub(super) token: OnceLock<CancellationToken>,
     /// The id of the task that cancelled first; 0 if none did, or if it was the parent because it ends or was cancelled.
     cancelled_by: AtomicU64,
     /// The task whose deadline this one inherits, if that is not its parent.
@@ -434,15 +435,17 @@ impl Extra {
     pub(crate) fn next_callback(&self, last: bool) -> Option<Callback> {
         let mut callbacks = self.lock_callbacks();
         let next = callbacks.next();
-        if next.is_none() && last {
-            callbacks.close();
-        }
+        let obeyed = (next.is_none() && last).then(|| callbacks.close());
+        // Tokens have locks of their own.
+        drop(callbacks);
+        drop(obeyed);
         next
     }
 
     /// Refuses further callbacks and drops those that are left: foreign code, so outside the lock and caught one by one.
     pub(crate) fn give_up_callbacks(&self) {
-        let left = self.lock_callbacks().close();
+        let (left, obeyed) = self.lock_callbacks().close();
+        drop(obeyed);
         for callback in left {
             let _ = catch_unwind(AssertUnwindSafe(|| drop(callback)));
         }
@@ -550,16 +553,21 @@ impl TaskRecord {
             let first = &self.header.extra().cancelled_by;
             let _ = first.compare_exchange(0, by.get(), Ordering::Relaxed, Ordering::Relaxed);
         }
-        // A waiter in `cancelled()` makes the extra part, then reads the word; here the word is written, then the extra
-        // part read. The fences on both sides keep both from missing each other.
+        // Who wants the token makes the extra part and the token, then reads the word; here the word is written, then
+        // the token looked for. The fences on both sides keep both from missing each other.
         fence(Ordering::SeqCst);
         if let Some(extra) = self.header.extra_if_any() {
+            let told = || self.header.cancellation(self.header.lifecycle.snapshot());
             if let Some(watching) = extra.watch.get()
-                && let Some(told) = self.header.cancellation(self.header.lifecycle.snapshot())
+                && let Some(told) = told()
             {
                 watching.watch().tell(self, Happening::Told(told));
             }
-            extra.told.notify(usize::MAX);
+            if let Some(token) = extra.token.get()
+                && let Some(told) = told()
+            {
+                token.cancel_because(told.level, told.reason);
+            }
         }
         self.header.driver.wake();
         if matches!(outcome, Cancel::Ended) {

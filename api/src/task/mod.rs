@@ -33,6 +33,7 @@ mod header;
 mod id;
 mod join;
 mod mail;
+mod obey;
 mod plan;
 mod retry;
 mod scope;
