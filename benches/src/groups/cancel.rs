@@ -4,6 +4,7 @@ use core::hint::black_box;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
+use sweet_async_api::token::CancellationToken as Ours;
 use sweet_async_core::lifecycle::Lifecycle;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,8 @@ use crate::{Contestant, Figure, Goal, Group};
 /// The bench target `cancel`.
 pub const GROUP: Group = Group::new("cancel", figures);
 
+const OURS: &str = "CancellationToken";
+const GRANDCHILD: &str = "CancellationToken, two below the root";
 const TOKEN: &str = "tokio-util CancellationToken";
 const LOAD: &str = "one relaxed load";
 
@@ -29,6 +32,18 @@ fn one_thread() -> Figure {
             calls(times, || black_box(&lifecycle).is_cancelled())
         }))
         .goal(Goal::Times(1.10, LOAD))
+        .goal(Goal::BestPeer(0.50))
+        .goal(Goal::NoAllocation)
+        .with(Contestant::ours(OURS, {
+            let token = Ours::new();
+            move |times| calls(times, || black_box(&token).is_cancelled())
+        }))
+        .goal(Goal::BestPeer(0.50))
+        .goal(Goal::NoAllocation)
+        .with(Contestant::ours(GRANDCHILD, {
+            let token = Ours::new().child_token().child_token();
+            move |times| calls(times, || black_box(&token).is_cancelled())
+        }))
         .goal(Goal::BestPeer(0.50))
         .goal(Goal::NoAllocation)
         .with(Contestant::peer(TOKEN, move |times| {
@@ -48,6 +63,11 @@ fn two_threads() -> Figure {
             threads(times, &lifecycle, Lifecycle::is_cancelled)
         }))
         .goal(Goal::Times(1.10, LOAD))
+        .goal(Goal::BestPeer(0.10))
+        .with(Contestant::ours(GRANDCHILD, {
+            let token = Ours::new().child_token().child_token();
+            move |times| threads(times, &token, Ours::is_cancelled)
+        }))
         .goal(Goal::BestPeer(0.10))
         .with(Contestant::peer(TOKEN, move |times| {
             threads(times, &token, CancellationToken::is_cancelled)

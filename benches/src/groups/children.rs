@@ -1,13 +1,17 @@
 //! Children: what one costs, how soon all of them know, how soon all have ended; and what a task that waits holds.
 //!
-//! Against tokio-util's tree of tokens, which a child costs less than a task: it has neither a result nor an end.
+//! Against tokio-util's tree of tokens, which a child costs less than a task: it has neither a result nor an end. Ours are
+//! beside them.
 
-use core::future::pending;
+use core::future::{Future, pending};
 use core::hint::black_box;
+use core::pin::pin;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
+use core::task::Waker;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sweet_async_api::token::CancellationToken as Token;
 use sweet_async_core::group::Group as Children;
 use sweet_async_core::lifecycle::Lifecycle;
 use sweet_async_tokio::prelude::*;
@@ -23,14 +27,23 @@ use crate::{Contestant, Figure, Goal, Group, Meter, Sample};
 /// The bench target `children`.
 pub const GROUP: Group = Group::new("children", figures);
 
+const OURS: &str = "CancellationToken, child tokens";
 const TOKENS: &str = "tokio-util child tokens";
 const BY_HAND: &str = "by hand: tracker, child tokens, select";
+const BY_HAND_OURS: &str = "by hand, with our child tokens";
 const BARE: &str = "bare tokio::spawn, abort each";
 const IDLE: &str = "bare tokio::spawn";
 const MANY: u64 = 100_000;
 
 fn figures() -> Vec<Figure> {
-    vec![made_and_dropped(), told(), ended(), idle(), idle_with_state()]
+    vec![
+        made_and_dropped(),
+        waited_for(),
+        told(),
+        ended(),
+        idle(),
+        idle_with_state(),
+    ]
 }
 
 fn executor() -> Executor {
@@ -52,6 +65,11 @@ fn made_and_dropped() -> Figure {
             },
         ))
         .goal(Goal::Times(0.40, TOKENS))
+        .with(Contestant::ours(OURS, {
+            let parent = Token::new();
+            move |times| calls(times, || parent.child_token())
+        }))
+        .goal(Goal::Times(0.40, TOKENS))
         .with(Contestant::ours("a child task, run and joined", move |times| {
             let task = AsyncTask::to::<Sample>();
             runtime
@@ -72,6 +90,30 @@ fn made_and_dropped() -> Figure {
         }))
 }
 
+/// As a request does that waits for its end or for the server's.
+fn waited_for() -> Figure {
+    let (parent, other) = (Token::new(), CancellationToken::new());
+    Figure::new("a child token, waited for in vain, and dropped", "child", 10_000)
+        .with(Contestant::ours(OURS, move |times| {
+            calls(times, || {
+                let child = parent.child_token();
+                polled_once(child.cancelled())
+            })
+        }))
+        .goal(Goal::BestPeer(1.00))
+        .with(Contestant::peer(TOKENS, move |times| {
+            calls(times, || {
+                let child = other.child_token();
+                polled_once(child.cancelled())
+            })
+        }))
+}
+
+fn polled_once(future: impl Future) -> bool {
+    let mut task = core::task::Context::from_waker(Waker::noop());
+    pin!(future).poll(&mut task).is_ready()
+}
+
 fn told() -> Figure {
     let runtime = executor();
     Figure::new("100,000 children, until all are told", "child", MANY)
@@ -87,6 +129,15 @@ fn told() -> Figure {
                 let _ = parent.cancel(Level::Kill);
                 let _ = parent.await;
                 sample
+            })
+        }))
+        .goal(Goal::Times(0.10, TOKENS))
+        .with(Contestant::ours(OURS, |times| {
+            let parent = Token::new();
+            let children: Vec<_> = (0..times).map(|_| parent.child_token()).collect();
+            Meter::measure(|| {
+                parent.cancel();
+                assert!(children.iter().all(Token::is_cancelled));
             })
         }))
         .goal(Goal::Times(0.10, TOKENS))
@@ -110,7 +161,7 @@ fn told() -> Figure {
 }
 
 fn ended() -> Figure {
-    let (ours, by_hand, bare) = (executor(), executor(), executor());
+    let (ours, by_hand, with_ours, bare) = (executor(), executor(), executor(), executor());
     Figure::new("100,000 waiting tasks, until all have ended", "task", MANY)
         .few_turns()
         .by_time_only()
@@ -126,6 +177,22 @@ fn ended() -> Figure {
             })
         }))
         .goal(Goal::Times(0.50, BY_HAND))
+        .with(Contestant::ours(BY_HAND_OURS, move |times| {
+            with_ours.block_on(async {
+                let (parent, tracker) = (Token::new(), TaskTracker::new());
+                for _ in 0..times {
+                    let token = parent.child_token();
+                    tracker.spawn(async move { token.run_until_cancelled(pending::<()>()).await });
+                }
+                let _ = tokio::spawn(async {}).await;
+                tracker.close();
+                let meter = Meter::start();
+                parent.cancel();
+                tracker.wait().await;
+                meter.stop()
+            })
+        }))
+        .goal(Goal::Times(1.00, BY_HAND))
         .with(Contestant::peer(BY_HAND, move |times| {
             by_hand.block_on(async {
                 let (parent, tracker) = (CancellationToken::new(), TaskTracker::new());
