@@ -1,7 +1,9 @@
 //! Random sequences of operations on a breaker of each kind and on a naive struct with plain fields.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, prop_oneof, proptest};
+use core::cell::Cell;
+
+use proptest::prelude::{Just, Strategy, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::test_runner::TestCaseError;
 
 use sweet_async_core::Tick;
@@ -309,6 +311,23 @@ fn given() -> impl Strategy<Value = Given> {
         )
 }
 
+/// Whether a result is counted, or not, without knowing when it came.
+fn is_timeless(
+    kind: Kind,
+    (state, in_a_row): (State, u32),
+    (probe, outcome): (bool, Outcome),
+    recorded: Recorded,
+) -> bool {
+    match kind {
+        _ if !outcome.is_telling() => true,
+        _ if probe => false,
+        Kind::Consecutive => !outcome.is_failure() && in_a_row == 0,
+        // Over a threshold while it only measures, it does not open.
+        Kind::Calls { .. } => !matches!(recorded, Recorded::Opened { .. }) && state != State::MetricsOnly,
+        Kind::Time => false,
+    }
+}
+
 fn agree<W: Window>(
     window: impl Fn() -> W,
     kind: Kind,
@@ -336,7 +355,14 @@ fn agree<W: Window>(
         match operation {
             Operation::Admit => {
                 let was = naive.state;
-                match (breaker.try_admit(&settings, tick(now)), naive.admit(now)) {
+                let asked = Cell::new(0);
+                let admitted = breaker.try_admit_with(&settings, || {
+                    asked.set(asked.get() + 1);
+                    tick(now)
+                });
+                let freely = matches!(was, State::Closed | State::MetricsOnly | State::ForcedClosed);
+                prop_assert_eq!(asked.get(), u32::from(!freely));
+                match (admitted, naive.admit(now)) {
                     (Ok(ticket), Ok(expected)) => {
                         prop_assert_eq!(ticket.is_probe(), expected.1);
                         prop_assert_eq!(ticket.half_opened(), was == State::Open);
@@ -355,8 +381,15 @@ fn agree<W: Window>(
             Operation::Record(..) | Operation::GiveBack(_) | Operation::Lose(_) if held.is_empty() => {}
             Operation::Record(index, outcome) => {
                 let (ticket, expected) = held.swap_remove(index % held.len());
-                let recorded = breaker.record(&settings, ticket, outcome, tick(now));
+                let before = (naive.state, naive.in_a_row);
+                let asked = Cell::new(false);
+                let recorded = breaker.record_with(&settings, ticket, outcome, || {
+                    asked.set(true);
+                    tick(now)
+                });
                 prop_assert_eq!(recorded, naive.record(expected, outcome, now));
+                let timeless = is_timeless(kind, before, (expected.1, outcome), recorded);
+                prop_assert!(!(asked.get() && timeless), "{outcome:?} asked for the time");
             }
             Operation::GiveBack(index) => {
                 let (ticket, expected) = held.swap_remove(index % held.len());

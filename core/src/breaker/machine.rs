@@ -82,10 +82,25 @@ impl<W> CircuitBreaker<W> {
     /// [`Refused`], which says when to come back. The breaker is unchanged.
     #[inline]
     pub fn try_admit(&self, settings: &Settings, now: Tick) -> Result<Ticket, Refused> {
+        self.try_admit_with(settings, || now)
+    }
+
+    /// The same, for clocks that cost something to read: `clock` is asked at most once, and only unless calls pass
+    /// freely. It is asked after the state was looked at, never before.
+    ///
+    /// # Errors
+    /// [`Refused`], which says when to come back. The breaker is unchanged.
+    #[inline]
+    pub fn try_admit_with(
+        &self,
+        settings: &Settings,
+        clock: impl FnOnce() -> Tick,
+    ) -> Result<Ticket, Refused> {
         let word = self.read();
         if !word.is_guarded() {
             return Ok(Ticket::call(word.generation()));
         }
+        let now = clock();
         if word.state() == State::Open {
             let remaining = word.remaining(settings, now);
             if remaining > 0 {
@@ -226,12 +241,26 @@ impl<W: Window> CircuitBreaker<W> {
     /// costs one load with [`Consecutive`](super::Consecutive), and one compare-and-swap with the other windows.
     #[inline]
     pub fn record(&self, settings: &Settings, ticket: Ticket, outcome: Outcome, now: Tick) -> Recorded {
+        self.record_with(settings, ticket, outcome, || now)
+    }
+
+    /// The same, for clocks that cost something to read: `clock` is asked only where time decides, which is for each
+    /// result that [`LastTime`](super::LastTime) counts, for that of a probe, and for one that opens the breaker or
+    /// changes how many failed in a row. A result that `LastTime` counts and that opens asks twice.
+    #[inline]
+    pub fn record_with(
+        &self,
+        settings: &Settings,
+        ticket: Ticket,
+        outcome: Outcome,
+        clock: impl Fn() -> Tick,
+    ) -> Recorded {
         if !outcome.is_telling() {
             return self.give_back(ticket);
         }
         if ticket.is_probe() {
             let failed = outcome.is_failure() || outcome.is_slow() && settings.judges_slow();
-            return self.turn(settings, Word::probing(ticket.generation()), failed, now);
+            return self.turn(settings, Word::probing(ticket.generation()), failed, clock());
         }
         let word = self.read();
         if !word.is_counting(ticket.generation()) {
@@ -239,7 +268,7 @@ impl<W: Window> CircuitBreaker<W> {
         }
         if self.window.in_gate() {
             if outcome.is_failure() || word.count() > 0 {
-                return self.record_in_gate(settings, ticket.generation(), outcome, now);
+                return self.record_in_gate(settings, ticket.generation(), outcome, clock());
             }
             return Recorded::Unchanged;
         }
@@ -248,10 +277,10 @@ impl<W: Window> CircuitBreaker<W> {
             outcome,
         };
         let is_current = || self.read().is_counting(entry.generation);
-        match self.window.note(entry, settings, now, is_current) {
+        match self.window.note(entry, settings, &clock, is_current) {
             Noted::Within => Recorded::Unchanged,
             Noted::Late => Recorded::Late,
-            Noted::Over => self.turn(settings, Word::closed(entry.generation), true, now),
+            Noted::Over => self.turn(settings, Word::closed(entry.generation), true, clock()),
         }
     }
 

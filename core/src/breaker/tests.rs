@@ -3,11 +3,12 @@ extern crate alloc;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use super::gate::Word;
 use super::{
-    AnyWindow, CircuitBreaker, Consecutive, LastCalls, Outcome, Permit, Recorded, Refused, Rules, Settings,
-    SettingsError, SnapshotError, State, Ticket,
+    AnyWindow, CircuitBreaker, Consecutive, LastCalls, LastTime, Outcome, Permit, Recorded, Refused, Rules,
+    Settings, SettingsError, SnapshotError, State, Ticket,
 };
 use crate::Tick;
 
@@ -108,6 +109,57 @@ fn admission_in_each_state() {
         (busy(1_010), states[11]),
     ];
     each(&states, |breaker| breaker.try_admit(&settings(), NOW), &expected);
+}
+
+#[test]
+fn clock_is_asked_only_where_time_decides() {
+    let asked = Cell::new(0);
+    let clock = || {
+        asked.set(asked.get() + 1);
+        NOW
+    };
+    for (state, times) in states().into_iter().zip([0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]) {
+        let _ = breaker(state).try_admit_with(&settings(), clock);
+        assert_eq!(asked.take(), times, "from {:?}", state.state());
+    }
+    let record = |breaker: &CircuitBreaker<Consecutive>, ticket, outcome| {
+        let recorded = breaker.record_with(&settings(), ticket, outcome, clock);
+        (recorded, asked.take())
+    };
+    let call = || Ticket::call(4);
+    let opened = Recorded::Opened {
+        retry_at: Tick::new(1_100),
+    };
+    for (count, outcome, expected) in [
+        (0, Outcome::Ok, (Recorded::Unchanged, 0)),
+        (1, Outcome::Ok, (Recorded::Unchanged, 1)),
+        (0, Outcome::Failed, (Recorded::Unchanged, 1)),
+        (2, Outcome::Failed, (opened, 1)),
+        (2, Outcome::Cancelled, (Recorded::Unchanged, 0)),
+    ] {
+        assert_eq!(record(&breaker(closed(4, count)), call(), outcome), expected);
+    }
+    assert_eq!(
+        record(&breaker(FORCED_OPEN), call(), Outcome::Failed),
+        (Recorded::Late, 0)
+    );
+    let probing = breaker(half(4, 0, 1, 0, 1_000));
+    let probe = Ticket::probe(4, false);
+    assert_eq!(record(&probing, probe, Outcome::Ok), (Recorded::Unchanged, 1));
+
+    let rules = Rules::new().last_calls(20).minimum_calls(2).open_for(100);
+    let settings = rules.check().unwrap();
+    let counts = |window, expected: [u32; 2]| {
+        let breaker = CircuitBreaker::new(window);
+        for (outcome, times) in [Outcome::Ok, Outcome::Failed].into_iter().zip(expected) {
+            let ticket = breaker.try_admit(&settings, NOW).unwrap();
+            let _ = breaker.record_with(&settings, ticket, outcome, clock);
+            assert_eq!(asked.take(), times, "{outcome:?} of {breaker:?}");
+        }
+        assert_eq!(breaker.state(), State::Open);
+    };
+    counts(AnyWindow::Calls(LastCalls::new()), [0, 1]);
+    counts(AnyWindow::Time(LastTime::new()), [1, 2]);
 }
 
 #[test]
@@ -493,7 +545,7 @@ fn debug_of_a_window_sums_up_its_words() {
         format!("{:?}", calls.into_window()),
         "LastCalls { capacity: 73, generation: 0, calls: 4, failed: 2, slow: 2 }"
     );
-    let time = CircuitBreaker::new(AnyWindow::Time(super::LastTime::new()));
+    let time = CircuitBreaker::new(AnyWindow::Time(LastTime::new()));
     record(&|outcome| {
         let ticket = time.try_admit(&settings, NOW).unwrap();
         assert_eq!(time.record(&settings, ticket, outcome, NOW), Recorded::Unchanged);

@@ -200,7 +200,13 @@ impl<const W: usize, const S: usize> LastCalls<W, S> {
 
 impl<const W: usize, const S: usize> Counting for LastCalls<W, S> {
     #[inline]
-    fn note(&self, entry: Entry, settings: &Settings, _: Tick, is_current: impl Fn() -> bool) -> Noted {
+    fn note(
+        &self,
+        entry: Entry,
+        settings: &Settings,
+        _: impl FnOnce() -> Tick,
+        is_current: impl Fn() -> bool,
+    ) -> Noted {
         let Some(slot) = self.take(entry.generation, is_current) else {
             return Noted::Late;
         };

@@ -104,9 +104,16 @@ pub(super) mod counting {
             false
         }
 
-        /// Counts a result of a generation. A window of another generation is taken over if `is_current` says, after
-        /// the window was looked at, that the result's generation is the one that counts.
-        fn note(&self, entry: Entry, settings: &Settings, now: Tick, is_current: impl Fn() -> bool) -> Noted;
+        /// Counts a result of a generation, at the time of `clock`, which is asked only by a window over time. A window
+        /// of another generation is taken over if `is_current` says, after the window was looked at, that the
+        /// result's generation is the one that counts.
+        fn note(
+            &self,
+            entry: Entry,
+            settings: &Settings,
+            clock: impl FnOnce() -> Tick,
+            is_current: impl Fn() -> bool,
+        ) -> Noted;
 
         /// Empties the window if what it holds could be mistaken for calls of this generation, whose calls have not
         /// begun.
@@ -129,7 +136,7 @@ impl counting::Counting for Consecutive {
         true
     }
 
-    fn note(&self, _: Entry, _: &Settings, _: Tick, _: impl Fn() -> bool) -> Noted {
+    fn note(&self, _: Entry, _: &Settings, _: impl FnOnce() -> Tick, _: impl Fn() -> bool) -> Noted {
         Noted::Within
     }
 
@@ -152,11 +159,18 @@ impl counting::Counting for AnyWindow {
         matches!(self, Self::Consecutive(_))
     }
 
-    fn note(&self, entry: Entry, settings: &Settings, now: Tick, is_current: impl Fn() -> bool) -> Noted {
+    #[inline]
+    fn note(
+        &self,
+        entry: Entry,
+        settings: &Settings,
+        clock: impl FnOnce() -> Tick,
+        is_current: impl Fn() -> bool,
+    ) -> Noted {
         match self {
-            Self::Consecutive(window) => window.note(entry, settings, now, is_current),
-            Self::Calls(window) => window.note(entry, settings, now, is_current),
-            Self::Time(window) => window.note(entry, settings, now, is_current),
+            Self::Consecutive(window) => window.note(entry, settings, clock, is_current),
+            Self::Calls(window) => window.note(entry, settings, clock, is_current),
+            Self::Time(window) => window.note(entry, settings, clock, is_current),
         }
     }
 

@@ -213,8 +213,14 @@ impl<const B: usize, const S: usize> LastTime<B, S> {
 
 impl<const B: usize, const S: usize> Counting for LastTime<B, S> {
     #[inline]
-    fn note(&self, entry: Entry, settings: &Settings, now: Tick, is_current: impl Fn() -> bool) -> Noted {
-        let Some(slot) = self.advance(entry.generation, settings, now, is_current) else {
+    fn note(
+        &self,
+        entry: Entry,
+        settings: &Settings,
+        clock: impl FnOnce() -> Tick,
+        is_current: impl Fn() -> bool,
+    ) -> Noted {
+        let Some(slot) = self.advance(entry.generation, settings, clock(), is_current) else {
             return Noted::Late;
         };
         self.add(&self.calls, slot, settings, 1);
