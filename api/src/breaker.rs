@@ -5,6 +5,7 @@
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
+use core::cell::OnceCell;
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
@@ -16,6 +17,7 @@ use sweet_async_core::breaker::{
 pub use sweet_async_core::breaker::{Counts, State};
 
 use crate::Moment;
+use crate::guard::Told;
 use crate::task::CircuitOpen;
 
 /// Keeps tasks away from something that fails, and lets a few through now and then to find out whether it works again.
@@ -148,56 +150,51 @@ impl CircuitBreaker {
         self.shared.machine.auto()
     }
 
-    /// Asks to make an attempt.
-    pub(crate) fn admit(&self, now: Moment) -> Result<Admission, CircuitOpen> {
-        let tick = now.tick();
-        let ticket = self.shared.machine.try_admit(&self.shared.settings, tick);
-        match ticket {
-            Ok(ticket) => Ok(Admission { ticket, at: now }),
-            Err(refused) => {
-                let wait = refused
-                    .retry_at()
-                    .map(|at| Duration::from_millis(u64::from(at.since(tick))));
-                Err(CircuitOpen { retry_in: wait })
-            }
+    /// Asks to make an attempt. The clock is read only where time decides, so not by an attempt that passes freely.
+    #[inline]
+    pub(crate) fn admit(&self, clock: impl Fn() -> Moment) -> Result<Admission, CircuitOpen> {
+        let shared = &*self.shared;
+        let mut now = None;
+        let read = || now.insert(clock()).tick();
+        match shared.machine.try_admit_with(&shared.settings, read) {
+            Ok(ticket) => Ok(Admission {
+                ticket,
+                at: match shared.slow_after {
+                    Some(_) => now.unwrap_or_else(clock),
+                    None => Moment::START,
+                },
+            }),
+            Err(refused) => Err(CircuitOpen {
+                retry_in: refused.retry_at().zip(now).map(|(at, now)| {
+                    let ticks = at.since(now.tick());
+                    Duration::from_millis(u64::from(ticks))
+                }),
+            }),
         }
     }
 
-    pub(crate) fn succeeded(&self, admission: Admission, now: Moment) {
-        let outcome = if self.was_slow(&admission, now) {
-            Outcome::SlowOk
-        } else {
-            Outcome::Ok
+    /// Takes note of how an attempt went. The clock is read once at most, and only where time decides.
+    #[inline]
+    pub(crate) fn tell(&self, admission: Admission, how: Told, clock: impl Fn() -> Moment) {
+        let shared = &*self.shared;
+        let now = OnceCell::new();
+        let clock = || *now.get_or_init(&clock);
+        let slow = || {
+            let limit = shared.slow_after;
+            limit.is_some_and(|limit| clock().since(admission.at) > limit)
         };
-        self.record(admission, outcome, now);
-    }
-
-    pub(crate) fn failed(&self, admission: Admission, now: Moment) {
-        let outcome = if self.was_slow(&admission, now) {
-            Outcome::SlowFailed
-        } else {
-            Outcome::Failed
+        let outcome = match how {
+            Told::Succeeded if slow() => Outcome::SlowOk,
+            Told::Succeeded => Outcome::Ok,
+            Told::Failed | Told::Overloaded if slow() => Outcome::SlowFailed,
+            Told::Failed | Told::Overloaded => Outcome::Failed,
+            Told::Cancelled => Outcome::Cancelled,
         };
-        self.record(admission, outcome, now);
-    }
-
-    pub(crate) fn cancelled(&self, admission: Admission, now: Moment) {
-        self.record(admission, Outcome::Cancelled, now);
-    }
-
-    fn was_slow(&self, admission: &Admission, now: Moment) -> bool {
-        self.shared
-            .slow_after
-            .is_some_and(|limit| now.since(admission.at) > limit)
-    }
-
-    fn record(&self, admission: Admission, outcome: Outcome, now: Moment) {
-        let settings = &self.shared.settings;
+        let (settings, ticket) = (&shared.settings, admission.ticket);
         // Whoever wants to know that it opened or closed asks for its state.
-        let _ = self
-            .shared
+        let _ = shared
             .machine
-            .record(settings, admission.ticket, outcome, now.tick());
+            .record_with(settings, ticket, outcome, || clock().tick());
     }
 }
 
@@ -205,6 +202,7 @@ impl CircuitBreaker {
 #[derive(Debug)]
 pub(crate) struct Admission {
     ticket: Ticket,
+    /// When; only where it is asked how long an attempt takes.
     at: Moment,
 }
 

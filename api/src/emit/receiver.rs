@@ -16,6 +16,7 @@ use crate::emit::event::{EmitError, ItemError, Ledger, StreamingEvent};
 use crate::emit::source::{Decode, Trouble};
 use crate::emit::yielding::{ROWS_BETWEEN_YIELDS, yield_now};
 use crate::emit::{Chunk, Collector};
+use crate::guard::Told;
 use crate::{Context, Runtime};
 
 /// How many receivers work, and so in which order items are seen.
@@ -325,7 +326,7 @@ where
     let Some(breaker) = &desk.breaker else {
         return Some(call());
     };
-    let admission = breaker.admit(desk.cx.runtime().now()).ok()?;
+    let admission = breaker.admit(|| desk.cx.runtime().now()).ok()?;
     let mut attempt = Attempt {
         breaker,
         runtime: desk.cx.runtime(),
@@ -345,10 +346,9 @@ struct Attempt<'a, R: Runtime> {
 
 impl<R: Runtime> Attempt<'_, R> {
     fn ended(&mut self, well: bool) {
-        match self.admission.take() {
-            Some(admission) if well => self.breaker.succeeded(admission, self.runtime.now()),
-            Some(admission) => self.breaker.failed(admission, self.runtime.now()),
-            None => {}
+        let how = if well { Told::Succeeded } else { Told::Failed };
+        if let Some(admission) = self.admission.take() {
+            self.breaker.tell(admission, how, || self.runtime.now());
         }
     }
 }

@@ -4,13 +4,14 @@ use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::{Future, poll_fn};
+use core::mem::ManuallyDrop;
 use core::pin::pin;
 use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use super::alarm::Alarm;
 use super::{Asking, ConcurrencyLimit, Guards, Held, Pass, RateLimiter, RetryBudget, Told, Wait};
-use crate::breaker::CircuitBreaker;
+use crate::breaker::{Admission, CircuitBreaker};
 use crate::task::{
     Again, Always, Cause, Classify, Context, Invalid, Limit, Made, NoRetry, RepeatableWork, Retry, Stopped,
     TaskError, TimedOut, Verdict,
@@ -54,6 +55,8 @@ struct Shared<C> {
     guards: Guards,
     retry: Retry,
     classify: C,
+    /// Whether an attempt waits for no guard and has no limit, and nobody asks when the call began.
+    is_light: bool,
 }
 
 /// Describes a policy.
@@ -134,8 +137,10 @@ impl<C> PolicyBuilder<C> {
     /// [`Invalid`] when the settings of the retry cannot be followed.
     pub fn build(self) -> Result<Policy<C>, Invalid> {
         self.retry.check(None)?;
+        let is_limited = self.retry.limit().is_some() || self.retry.has_total();
         Ok(Policy {
             shared: Arc::new(Shared {
+                is_light: !self.guards.is_waited_for() && !is_limited,
                 name: self.name,
                 guards: self.guards,
                 retry: self.retry,
@@ -162,9 +167,11 @@ impl<C> Policy<C> {
 
     /// Makes a call by this policy, inside the task of `cx` and without a task of its own.
     ///
-    /// `work` is a closure with or without a [`Context`] that gives a future of a `Result`; it is called once for each attempt. A first
-    /// attempt that succeeds allocates nothing and takes no lock. The deadline of the task bounds every wait. Once the task
-    /// is told to stop, no attempt is made but the first, and nobody waits for a guard or between attempts.
+    /// `work` is a closure with or without a [`Context`] that gives a future of a `Result`; it is called once for each
+    /// attempt. A first attempt that succeeds allocates nothing and takes no lock. It reads no clock either, unless calls are
+    /// limited at once or in a time, the retries have a limit of time, or the breaker looks back over a time or at slow
+    /// calls. The deadline of the task bounds every wait. Once the task is told to stop, no attempt is made but the first,
+    /// and nobody waits for a guard or between attempts.
     ///
     /// # Errors
     /// As those of a task with the same policy: [`Cause::Failed`], [`Cause::TimedOut`] of an attempt, what a guard refused,
@@ -185,39 +192,81 @@ impl<C> Policy<C> {
         W: RepeatableWork<Context<R>, Args>,
         W::Output: Future<Output = Result<T, E>>,
     {
-        let mut call = Call::new(self, cx);
-        loop {
-            let entered = match call.enter_at_once() {
-                Some(entered) => entered,
-                None => call.enter().await,
-            };
-            let holding = match entered {
-                Ok(holding) => holding,
-                Err(refused) => {
-                    call.settle(refused, None).await?;
-                    continue;
+        let policy = &*self.shared;
+        if !policy.is_light {
+            return Call::new(policy, cx).until_done(work).await;
+        }
+        // The first attempt, which mostly is the last one, carries nothing that only the others need.
+        let (mut call, cause) = match policy.guards.try_pass(cx.runtime()) {
+            Err(refusal) => (Call::new(policy, cx), refusal.into()),
+            Ok(ticket) => {
+                let mut light = Light { policy, cx, ticket };
+                light.pay();
+                match work.call_again(|| cx.clone()).await {
+                    Ok(value) => {
+                        light.succeeded();
+                        return Ok(value);
+                    }
+                    Err(error) => (light.go_on(), Cause::Failed(error)),
                 }
-            };
-            let attempt = work.call_again(|| cx.clone());
-            let ended = match self.shared.retry.limit() {
-                None => attempt.await.map_err(Cause::Failed),
-                Some(limit) => within(cx, limit, attempt).await,
-            };
-            match ended {
-                Ok(value) => {
-                    holding.tell(Told::Succeeded);
-                    return Ok(value);
-                }
-                Err(cause) => call.settle(cause, Some(holding)).await?,
             }
+        };
+        call.settle(cause).await?;
+        call.until_done(work).await
+    }
+}
+
+/// The first attempt of a call that waits for no guard and has no limit of its own.
+struct Light<'a, R: Runtime, C> {
+    policy: &'a Shared<C>,
+    cx: &'a Context<R>,
+    ticket: Option<Admission>,
+}
+
+impl<'a, R: Runtime, C> Light<'a, R, C> {
+    #[inline]
+    fn pay(&self) {
+        if let Some(budget) = &self.policy.guards.budget {
+            budget.deposit();
+        }
+    }
+
+    #[inline]
+    fn succeeded(self) {
+        // Nothing is left to be dropped once it is told.
+        let mut told = ManuallyDrop::new(self);
+        if let (Some(breaker), Some(ticket)) = (&told.policy.guards.breaker, told.ticket.take()) {
+            breaker.tell(ticket, Told::Succeeded, || told.cx.runtime().now());
+        }
+    }
+
+    /// The same attempt, of a call that may have more of them.
+    #[cold]
+    fn go_on(&mut self) -> Call<'a, R, C> {
+        Call {
+            pass: Pass::of(self.ticket.take()),
+            paid: true,
+            ..Call::new(self.policy, self.cx)
         }
     }
 }
 
-/// One call: what was done so far.
+impl<R: Runtime, C> Drop for Light<'_, R, C> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.ticket.is_some() {
+            // Cut off, which is told as the call is dropped.
+            drop(self.go_on());
+        }
+    }
+}
+
+/// One call: what was done so far, and what its attempt was given; the guards are told what became of that, at the latest
+/// as this is dropped.
 struct Call<'a, R: Runtime, C> {
     policy: &'a Shared<C>,
     cx: &'a Context<R>,
+    pass: Pass,
     attempts: u32,
     previous: Duration,
     /// When it began; read only where somebody asks.
@@ -225,19 +274,13 @@ struct Call<'a, R: Runtime, C> {
     paid: bool,
 }
 
-/// What an attempt was given; the guards are told what became of it, at the latest as this is dropped.
-struct Holding<'a, R: Runtime> {
-    guards: &'a Guards,
-    cx: &'a Context<R>,
-    pass: Option<Pass>,
-}
-
 impl<'a, R: Runtime, C> Call<'a, R, C> {
-    fn new(policy: &'a Policy<C>, cx: &'a Context<R>) -> Self {
-        let policy = &*policy.shared;
+    #[inline]
+    fn new(policy: &'a Shared<C>, cx: &'a Context<R>) -> Self {
         Self {
             policy,
             cx,
+            pass: Pass::default(),
             attempts: 0,
             previous: Duration::ZERO,
             begun: policy.retry.has_total().then(|| cx.runtime().now()),
@@ -245,37 +288,45 @@ impl<'a, R: Runtime, C> Call<'a, R, C> {
         }
     }
 
-    /// Asks the guards, if there is nothing to wait for.
-    #[inline]
-    fn enter_at_once<E>(&mut self) -> Option<Result<Holding<'a, R>, Cause<E>>> {
-        let guards = &self.policy.guards;
-        if guards.is_waited_for() {
-            return None;
+    /// Makes attempts until one succeeds or none is to follow.
+    async fn until_done<T, E, W, Args>(mut self, mut work: W) -> Result<T, TaskError<E>>
+    where
+        C: Classify<E>,
+        W: RepeatableWork<Context<R>, Args>,
+        W::Output: Future<Output = Result<T, E>>,
+    {
+        loop {
+            if let Err(refused) = self.enter().await {
+                self.settle(refused).await?;
+                continue;
+            }
+            let attempt = work.call_again(|| self.cx.clone());
+            let ended = match self.policy.retry.limit() {
+                None => attempt.await.map_err(Cause::Failed),
+                Some(limit) => within(self.cx, limit, attempt).await,
+            };
+            match ended {
+                Ok(value) => {
+                    self.tell(Told::Succeeded);
+                    return Ok(value);
+                }
+                Err(cause) => self.settle(cause).await?,
+            }
         }
-        Some(match guards.try_pass(self.cx.runtime()) {
-            Ok(pass) => Ok(self.hold(pass)),
-            Err(refusal) => Err(refusal.into()),
-        })
     }
 
     /// Asks the guards, and waits for those that have to be waited for.
-    async fn enter<E>(&mut self) -> Result<Holding<'a, R>, Cause<E>> {
-        let pass = self.stand_in_line().await?;
-        Ok(self.hold(pass))
-    }
-
-    #[inline]
-    fn hold(&mut self, pass: Pass) -> Holding<'a, R> {
-        let guards = &self.policy.guards;
-        if let (false, Some(budget)) = (self.paid, &guards.budget) {
+    async fn enter<E>(&mut self) -> Result<(), Cause<E>> {
+        self.pass = self.stand_in_line().await?;
+        if let (false, Some(budget)) = (self.paid, &self.policy.guards.budget) {
             budget.deposit();
         }
         self.paid = true;
-        Holding {
-            guards,
-            cx: self.cx,
-            pass: Some(pass),
-        }
+        Ok(())
+    }
+
+    fn tell(&mut self, how: Told) {
+        self.policy.guards.tell(&mut self.pass, how, self.cx.runtime());
     }
 
     async fn stand_in_line<E>(&self) -> Result<Pass, Cause<E>> {
@@ -310,11 +361,7 @@ impl<'a, R: Runtime, C> Call<'a, R, C> {
 
     /// An attempt has no value: waits for the next one, or says that there is none.
     #[cold]
-    async fn settle<E>(
-        &mut self,
-        cause: Cause<E>,
-        holding: Option<Holding<'a, R>>,
-    ) -> Result<(), TaskError<E>>
+    async fn settle<E>(&mut self, cause: Cause<E>) -> Result<(), TaskError<E>>
     where
         C: Classify<E>,
     {
@@ -330,9 +377,7 @@ impl<'a, R: Runtime, C> Call<'a, R, C> {
             .policy
             .retry
             .next(&self.policy.classify, &cause, made, || runtime.random());
-        if let Some(holding) = holding {
-            holding.tell(Told::after(&cause, overloaded));
-        }
+        self.tell(Told::after(&cause, overloaded));
         if let Some(cancellation) = self.cx.cancellation() {
             return Err(self.error(
                 match cause {
@@ -376,31 +421,30 @@ impl<'a, R: Runtime, C> Call<'a, R, C> {
     }
 }
 
-impl<R: Runtime> Holding<'_, R> {
-    #[inline]
-    fn tell(mut self, how: Told) {
-        if let Some(pass) = self.pass.take() {
-            self.guards.tell(pass, how, self.cx.runtime());
-        }
+impl<R: Runtime, C> Call<'_, R, C> {
+    /// It was cut off in the middle of an attempt.
+    #[cold]
+    fn give_up(&mut self) {
+        let overdue = || {
+            let deadline = self.cx.deadline();
+            deadline.is_some_and(|deadline| self.cx.runtime().now() >= deadline)
+        };
+        let how = if std::thread::panicking() {
+            Told::Failed
+        } else if overdue() {
+            Told::Overloaded
+        } else {
+            Told::Cancelled
+        };
+        self.tell(how);
     }
 }
 
-impl<R: Runtime> Drop for Holding<'_, R> {
+impl<R: Runtime, C> Drop for Call<'_, R, C> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            let overdue = || {
-                let deadline = self.cx.deadline();
-                deadline.is_some_and(|deadline| self.cx.runtime().now() >= deadline)
-            };
-            let how = if std::thread::panicking() {
-                Told::Failed
-            } else if overdue() {
-                Told::Overloaded
-            } else {
-                Told::Cancelled
-            };
-            self.guards.tell(pass, how, self.cx.runtime());
+        if self.pass.is_held() {
+            self.give_up();
         }
     }
 }

@@ -249,8 +249,9 @@ where
 
 impl<S: Tries<E>, F, E> Field<S, F, E> {
     fn tell(&self, pass: Option<Pass>, how: Told) {
-        if let Some(pass) = pass {
-            self.tries.guards().tell(pass, how, self.tries.cx().runtime());
+        if let Some(mut pass) = pass {
+            let runtime = self.tries.cx().runtime();
+            self.tries.guards().tell(&mut pass, how, runtime);
         }
     }
 }

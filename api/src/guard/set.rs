@@ -22,7 +22,7 @@ pub(crate) struct Guards {
 
 /// What an attempt was given. The guards are told how it went by [`Guards::tell`]; dropped, it keeps a probe's place in the
 /// breaker until the lease ends.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "the guards are told how the attempt went"]
 pub(crate) struct Pass {
     ticket: Option<Admission>,
@@ -77,7 +77,7 @@ pub(crate) struct Asking<'a> {
 impl Guards {
     /// Asks for one attempt. Without a waker, or when it is refused, nothing is held afterwards.
     pub(crate) fn ask(&self, wait: &mut Wait, asking: Asking<'_>) -> Result<Pass, Held> {
-        let ticket = match self.breaker.as_ref().map(|breaker| breaker.admit(asking.now)) {
+        let ticket = match self.breaker.as_ref().map(|breaker| breaker.admit(|| asking.now)) {
             Some(Ok(ticket)) => Some(ticket),
             None => None,
             Some(Err(open)) => {
@@ -92,7 +92,7 @@ impl Guards {
             }
             Err(held) => {
                 if let (Some(breaker), Some(ticket)) = (&self.breaker, ticket) {
-                    breaker.cancelled(ticket, asking.now);
+                    breaker.tell(ticket, Told::Cancelled, || asking.now);
                 }
                 if matches!(held, Held::Refused(_)) || asking.waker.is_none() {
                     *wait = Wait::default();
@@ -120,33 +120,21 @@ impl Guards {
 
     /// Asks where there is nothing to wait for.
     #[inline]
-    pub(super) fn try_pass(&self, runtime: &impl Runtime) -> Result<Pass, Refusal> {
-        let ticket = match &self.breaker {
-            Some(breaker) => Some(breaker.admit(runtime.now()).map_err(Refusal::Breaker)?),
-            None => None,
-        };
-        Ok(Pass {
-            ticket,
-            entered: None,
-        })
+    pub(super) fn try_pass(&self, runtime: &impl Runtime) -> Result<Option<Admission>, Refusal> {
+        let admitted = self
+            .breaker
+            .as_ref()
+            .map(|breaker| breaker.admit(|| runtime.now()));
+        admitted.transpose().map_err(Refusal::Breaker)
     }
 
-    /// Tells the guards how an attempt went.
-    #[inline]
-    pub(crate) fn tell(&self, pass: Pass, how: Told, runtime: &impl Runtime) {
-        if pass.ticket.is_none() && pass.entered.is_none() {
-            return;
+    /// Tells the guards how an attempt went, and takes back what it was given.
+    pub(crate) fn tell(&self, pass: &mut Pass, how: Told, runtime: &impl Runtime) {
+        if let (Some(breaker), Some(ticket)) = (&self.breaker, pass.ticket.take()) {
+            breaker.tell(ticket, how, || runtime.now());
         }
-        let now = runtime.now();
-        if let (Some(breaker), Some(ticket)) = (&self.breaker, pass.ticket) {
-            match how {
-                Told::Succeeded => breaker.succeeded(ticket, now),
-                Told::Failed | Told::Overloaded => breaker.failed(ticket, now),
-                Told::Cancelled => breaker.cancelled(ticket, now),
-            }
-        }
-        match (pass.entered, how) {
-            (Some(entered), Told::Succeeded) => entered.succeeded(now),
+        match (pass.entered.take(), how) {
+            (Some(entered), Told::Succeeded) => entered.succeeded(runtime.now()),
             (Some(entered), Told::Overloaded) => entered.lost(),
             // Dropped, it gives the place back and teaches nothing.
             (_, Told::Failed | Told::Cancelled) | (None, _) => {}
@@ -200,6 +188,22 @@ impl Guards {
             Some(budget) if !unheard => budget.withdraw(now),
             _ => Ok(()),
         }
+    }
+}
+
+impl Pass {
+    /// Of a breaker alone.
+    pub(super) const fn of(ticket: Option<Admission>) -> Self {
+        Self {
+            ticket,
+            entered: None,
+        }
+    }
+
+    /// Whether there is anything to tell of.
+    #[inline]
+    pub(super) const fn is_held(&self) -> bool {
+        self.ticket.is_some() || self.entered.is_some()
     }
 }
 

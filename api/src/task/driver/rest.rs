@@ -95,8 +95,8 @@ impl Guarded {
     fn tell(&mut self, how: Told, runtime: &impl Runtime) {
         // Who is cancelled while it waits leaves its line.
         self.wait = Wait::default();
-        if let Some(pass) = self.pass.take() {
-            self.guards.tell(pass, how, runtime);
+        if let Some(mut pass) = self.pass.take() {
+            self.guards.tell(&mut pass, how, runtime);
         }
     }
 }
@@ -134,7 +134,7 @@ impl<S, T, E> Rest<S, T, E> {
     /// Asks the guards, without waiting for any.
     pub(super) fn admit(&mut self, runtime: &impl Runtime, deadline: Moment) -> Result<(), Held> {
         if let Some(breaker) = &self.breaker {
-            let admitted = breaker.admit(runtime.now());
+            let admitted = breaker.admit(|| runtime.now());
             self.admission = Some(admitted.map_err(|open| Held::Refused(Refusal::Breaker(open)))?);
         }
         match &mut self.guarded {
@@ -171,12 +171,7 @@ impl<S, T, E> Rest<S, T, E> {
     pub(super) fn tell(&mut self, how: Told, runtime: &impl Runtime) {
         self.attempt_end = None;
         if let (Some(breaker), Some(admission)) = (&self.breaker, self.admission.take()) {
-            let now = runtime.now();
-            match how {
-                Told::Succeeded => breaker.succeeded(admission, now),
-                Told::Failed | Told::Overloaded => breaker.failed(admission, now),
-                Told::Cancelled => breaker.cancelled(admission, now),
-            }
+            breaker.tell(admission, how, || runtime.now());
         }
         if let Some(guarded) = &mut self.guarded {
             guarded.tell(how, runtime);
