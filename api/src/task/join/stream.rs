@@ -4,8 +4,6 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 use core::task::{self, Poll, ready};
 
 use atomic_waker::AtomicWaker;
@@ -38,23 +36,22 @@ pub fn join_stream<A>() -> (JoinSender<A>, JoinStream<A>) {
     let shared = Arc::new(Shared {
         incoming: ConcurrentQueue::unbounded(),
         stream: AtomicWaker::new(),
-        senders: AtomicUsize::new(1),
     });
-    let sender = JoinSender {
-        shared: Arc::clone(&shared),
-    };
-    (sender, JoinStream::on(shared))
+    let senders = Arc::new(Senders(Arc::clone(&shared)));
+    (JoinSender { senders }, JoinStream::on(shared))
 }
 
 struct Shared<A> {
     incoming: ConcurrentQueue<A>,
     stream: AtomicWaker,
-    senders: AtomicUsize,
 }
+
+/// What all senders share. Dropped with the last of them, after all that was added, it closes the stream.
+struct Senders<A>(Arc<Shared<A>>);
 
 /// The half that takes tasks. Clones feed the same stream, which ends when all of them are gone and all tasks have ended.
 pub struct JoinSender<A> {
-    shared: Arc<Shared<A>>,
+    senders: Arc<Senders<A>>,
 }
 
 /// The half that gives results. Dropped, it drops the handles that it has, by the rule of each.
@@ -70,29 +67,25 @@ impl<A> JoinSender<A> {
     /// # Errors
     /// Hands the task back when nobody asks for results any more.
     pub fn add(&self, task: A) -> Result<(), A> {
-        let added = self.shared.incoming.push(task);
-        self.shared.stream.wake();
+        let Senders(shared) = &*self.senders;
+        let added = shared.incoming.push(task);
+        shared.stream.wake();
         added.map_err(concurrent_queue::PushError::into_inner)
     }
 }
 
 impl<A> Clone for JoinSender<A> {
     fn clone(&self) -> Self {
-        // Relaxed: this sender keeps the count above zero.
-        self.shared.senders.fetch_add(1, Relaxed);
         Self {
-            shared: Arc::clone(&self.shared),
+            senders: Arc::clone(&self.senders),
         }
     }
 }
 
-impl<A> Drop for JoinSender<A> {
+impl<A> Drop for Senders<A> {
     fn drop(&mut self) {
-        // AcqRel: whoever closes comes after all that was added.
-        if self.shared.senders.fetch_sub(1, AcqRel) == 1 {
-            self.shared.incoming.close();
-            self.shared.stream.wake();
-        }
+        self.0.incoming.close();
+        self.0.stream.wake();
     }
 }
 
@@ -174,7 +167,7 @@ where
 impl<A> fmt::Debug for JoinSender<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinSender")
-            .field("waiting", &self.shared.incoming.len())
+            .field("waiting", &self.senders.0.incoming.len())
             .finish_non_exhaustive()
     }
 }
