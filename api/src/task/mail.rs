@@ -15,7 +15,7 @@ use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
 use core::pin::pin;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -188,10 +188,15 @@ struct Lane<T> {
     /// When the sender last gave a sign of life.
     sign: AtomicU64,
     /// The answers that go this way, to requests that went the other.
-    answers: Mutex<BTreeMap<Correlation, Option<Envelope<T>>>>,
+    answers: Mutex<Answers<T>>,
     answered: Event,
-    /// The request to stop that the sender of this lane has to acknowledge; 0 if there is none.
-    stop: AtomicU64,
+}
+
+/// Who waits for an answer, and the answers that are there.
+struct Answers<T> {
+    places: BTreeMap<Correlation, Option<Envelope<T>>>,
+    /// The request to stop that the sender of these answers has to acknowledge.
+    stop: Option<Correlation>,
 }
 
 impl<R: Runtime> Context<R> {
@@ -382,8 +387,8 @@ impl<R: Runtime, Out, In> Mail<R, Out, In> {
         let child = self.peer.get().ok_or(NotAsked::NotOpen)?;
         let id = self.ends.out.next();
         let waiting = Waiting::new(&self.ends.inn, id);
-        // Release: the place of the answer is there before the child knows what to answer.
-        self.ends.inn.stop.store(id.0, Release);
+        // Before the child is told, so that it knows what to answer.
+        self.ends.inn.answers().stop = Some(id);
         child
             .cancel_because(level, Reason::Requested, Some(self.cx.id()))
             .map_err(NotAsked::Ended)?;
@@ -446,14 +451,12 @@ impl<R: Runtime, Out, In> Mail<R, Out, In> {
     /// The cancellation of this end's own task, once.
     fn cancel_request(&self) -> Option<Envelope<In>> {
         let cancellation = self.cx.cancellation()?;
-        // AcqRel: of several who look, one tells.
-        if self.told.swap(true, AcqRel) {
+        // ORDERING: Relaxed. One word, of which one exchange tells who is the first to look; it publishes nothing.
+        if self.told.swap(true, Relaxed) {
             return None;
         }
-        let id = match self.ends.out.stop.load(Acquire) {
-            0 => self.ends.inn.next(),
-            asked => Correlation(asked),
-        };
+        let asked = self.ends.out.answers().stop;
+        let id = asked.unwrap_or_else(|| self.ends.inn.next());
         Some(Envelope {
             id,
             from: cancellation.by.unwrap_or_else(|| self.cx.id()),
@@ -463,7 +466,8 @@ impl<R: Runtime, Out, In> Mail<R, Out, In> {
 
     /// Waits for mail, or for what there is to tell besides.
     async fn wait(&self, mail: EventListener) {
-        if self.told.load(Acquire) {
+        // ORDERING: Relaxed. Who reads too early that nothing was told is woken at once, and looks again.
+        if self.told.load(Relaxed) {
             mail.await;
         } else {
             let _ = self.cx.until_cancelled(mail).await;
@@ -479,7 +483,7 @@ struct Waiting<'a, T> {
 
 impl<'a, T> Waiting<'a, T> {
     fn new(lane: &'a Lane<T>, id: Correlation) -> Self {
-        lane.answers().insert(id, None);
+        lane.answers().places.insert(id, None);
         Self { lane, id }
     }
 
@@ -489,7 +493,7 @@ impl<'a, T> Waiting<'a, T> {
             let answered = self.lane.answered.listen();
             // Closed first, then the answer: one that was given before the end is seen.
             let closed = self.lane.queue.is_closed();
-            if let Some(answer) = self.lane.answers().get_mut(&self.id).and_then(Option::take) {
+            if let Some(answer) = self.lane.answers().take(self.id) {
                 return Some(answer);
             }
             if closed {
@@ -502,8 +506,14 @@ impl<'a, T> Waiting<'a, T> {
 
 impl<T> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
-        let answer = self.lane.answers().remove(&self.id);
+        let answer = self.lane.answers().places.remove(&self.id);
         drop(answer);
+    }
+}
+
+impl<T> Answers<T> {
+    fn take(&mut self, id: Correlation) -> Option<Envelope<T>> {
+        self.places.get_mut(&id).and_then(Option::take)
     }
 }
 
@@ -515,25 +525,27 @@ impl<T> Lane<T> {
             mail: Event::new(),
             next: AtomicU64::new(1),
             sign: AtomicU64::new(now.as_nanos()),
-            answers: Mutex::new(BTreeMap::new()),
+            answers: Mutex::new(Answers {
+                places: BTreeMap::new(),
+                stop: None,
+            }),
             answered: Event::new(),
-            stop: AtomicU64::new(0),
         })
     }
 
     fn next(&self) -> Correlation {
-        // Relaxed: a number that stands alone.
+        // ORDERING: Relaxed. A number that stands alone.
         Correlation(self.next.fetch_add(1, Relaxed))
     }
 
     fn live(&self, now: Moment) {
-        // Relaxed: a moment that stands alone.
+        // ORDERING: Relaxed. A moment that stands alone: who waits for it looks again when it is too long ago.
         self.sign.fetch_max(now.as_nanos(), Relaxed);
     }
 
     /// Puts an answer where it is waited for.
     fn answer(&self, envelope: Envelope<T>) -> Result<(), Envelope<T>> {
-        match self.answers().get_mut(&envelope.id) {
+        match self.answers().places.get_mut(&envelope.id) {
             Some(place @ None) => *place = Some(envelope),
             _ => return Err(envelope),
         }
@@ -549,7 +561,7 @@ impl<T> Lane<T> {
         }
     }
 
-    fn answers(&self) -> MutexGuard<'_, BTreeMap<Correlation, Option<Envelope<T>>>> {
+    fn answers(&self) -> MutexGuard<'_, Answers<T>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
