@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
 use sweet_async_core::budget::RetryBudget as Machine;
@@ -38,8 +38,8 @@ struct Shared {
     machine: Machine,
     /// How long a period of the floor is; zero if there is none.
     period: Duration,
-    /// The number of the period in which the floor was last seen to, wrapping.
-    topped: AtomicU32,
+    /// The latest period in which somebody drew, counted from 1.
+    topped: AtomicU64,
 }
 
 /// Describes a retry budget.
@@ -124,19 +124,20 @@ impl RetryBudget {
         let Some(number) = u128::from(now.as_nanos()).checked_div(self.shared.period.as_nanos()) else {
             return;
         };
-        #[expect(clippy::cast_possible_truncation, reason = "compared for being another one")]
-        let number = ((number as u32) & (u32::MAX >> 1)) + 1;
-        // Relaxed: the number only says who sees to it; the budget orders nothing either.
-        let before = self.shared.topped.swap(number, Ordering::Relaxed);
+        // As many periods as there are nanoseconds are more than the clock tells.
+        let number = u64::try_from(number).unwrap_or(u64::MAX).saturating_add(1);
+        // ORDERING: Relaxed. One word, of which one exchange tells who is the first in a period: not two who draw in the
+        // same one, and none who is late. It publishes nothing, and what the budget holds is its own word's business.
+        let before = self.shared.topped.fetch_max(number, Ordering::Relaxed);
         // The floor is there to begin with.
-        if before != number && before != UNSEEN {
+        if before < number && before != UNSEEN {
             self.shared.machine.top_up();
         }
     }
 }
 
 /// Nobody has drawn yet.
-const UNSEEN: u32 = 0;
+const UNSEEN: u64 = 0;
 
 impl RetryBudgetBuilder {
     /// Names the budget, for people.
@@ -187,7 +188,7 @@ impl RetryBudgetBuilder {
                 name: self.name,
                 machine: Machine::new(self.percent * 10, self.most).with_floor(floor),
                 period: if floor > 0 { period } else { Duration::ZERO },
-                topped: AtomicU32::new(UNSEEN),
+                topped: AtomicU64::new(UNSEEN),
             }),
         })
     }
@@ -229,3 +230,6 @@ impl fmt::Display for BudgetSpent {
 }
 
 impl Error for BudgetSpent {}
+
+#[cfg(test)]
+mod tests;
