@@ -14,7 +14,7 @@ use crate::options::{Mode, Options};
 use crate::orderings;
 use crate::patch::Mutant;
 use crate::row::Row;
-use crate::scratch::{SCENARIOS, Scratch};
+use crate::scratch::{SCENARIOS, SOURCES, Scratch};
 use crate::trouble::Trouble;
 use crate::verdict::{Failure, Verdict};
 
@@ -268,10 +268,14 @@ fn run_mutant(scratch: &Scratch, mutant: &Mutant, ledger: &Mutex<Ledger>) -> Res
     Ok(format!("killed by {}", said.join("; ")))
 }
 
-/// Models that a comment in the core appeals to and that do not exist, and comments that appeal to none.
+/// Models that a comment in the sources appeals to and that do not exist, and comments that appeal to none.
 fn unfounded(tree: &Path, options: &Options, known: &BTreeSet<String>) -> Result<Vec<String>, Trouble> {
     let mut found = Vec::new();
-    for appeal in orderings::appeals(&tree.join("core/src"))? {
+    let mut appeals = Vec::new();
+    for source in SOURCES {
+        appeals.extend(orderings::appeals(tree, source)?);
+    }
+    for appeal in appeals {
         match appeal.model {
             None if options.machine.is_none() => {
                 found.push(format!("{}: this ordering names no model", appeal.place));

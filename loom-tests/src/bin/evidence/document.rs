@@ -159,8 +159,8 @@ prints what to replay. Weak exchanges fail without a reason there, one in eight.
 const MUTANTS: &str = "
 ## Mutants
 
-Each is a patch in `loom-tests/mutants/`, applied to a copy of the core. It counts as killed only when it applies, builds,
-and makes every model that it names fail, and these models pass without it. What the first failure said stands beside it.
+Each is a patch in `loom-tests/mutants/`, applied to a copy of the core and of the api's words (`api/src/words`). It counts
+as killed only when it applies, builds, and makes every model that it names fail, and these models pass without it. What the first failure said stands beside it.
 Scenarios are judged by some of the same patches; those that only weaken an ordering are nothing to them.
 
 | mutant | what it breaks | killed by |
@@ -178,13 +178,14 @@ const LIMITS: &str = "
 - **Relaxed reorderings.** Loom lets a load return older values that the memory model allows, out of the last few stores
   to that word. It does not let a load return a value whose store comes later in the same execution, which the memory
   model allows for `Relaxed` (load buffering).
-- **`SeqCst` and fences.** Loom checks `SeqCst` operations as `AcqRel`. The core uses none, and no fence.
+- **`SeqCst` and fences.** Loom checks `SeqCst` operations as `AcqRel`. The core and the words of the api use none, and no
+  fence.
 - **Spurious failure.** In loom `compare_exchange_weak` fails only when the value differs. That it may fail without a reason
   is explored by the scenarios, not under weak orderings.
 - **Crates of others.** `atomic-waker`, which `waiters` and `mailbox` keep their wakers in, is replaced by loom's own cell in
   models and is one indivisible step in scenarios; that it keeps its promise is not checked. What the api uses besides the
-  core (`atomic_refcell`, channels and locks of executors) is not compiled for either tool, nor is the api itself; `tree`
-  mirrors the part of it that matters most.
+  core (`atomic_refcell`, channels and locks of executors) is not compiled for either tool, nor is the api itself but for
+  its words; `tree` mirrors the part of it that matters most.
 - **Ticks.** A model or scenario uses a few ticks, some of them across the wrap. What depends on how far ticks lie apart is
   the random tests' part.
 - **Progress.** A deadlock is found, and a loop that does not end within the bound of branches. That an operation is

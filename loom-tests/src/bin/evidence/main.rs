@@ -1,7 +1,7 @@
 //! Runs the loom models and their mutants, and writes or checks the evidence table.
 //!
 //! A model runs in a process of its own, so that a hang or an abort is that model's alone. A mutant is a patch of the
-//! core; it is applied to a scratch copy in the target directory, never to the tree. Each worker has one copy and one
+//! core or of the api's words; it is applied to a scratch copy in the target directory, never to the tree. Each worker has one copy and one
 //! target directory, which all its mutants share.
 #![forbid(unsafe_code)]
 #![allow(

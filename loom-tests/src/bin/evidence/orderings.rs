@@ -1,4 +1,4 @@
-//! The models that the core's `ORDERING:` comments appeal to.
+//! The models that the `ORDERING:` comments of the sources appeal to.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,15 @@ pub(crate) struct Appeal {
     pub(crate) model: Option<String>,
 }
 
-/// Collects what every `ORDERING:` comment under `directory` appeals to.
-pub(crate) fn appeals(directory: &Path) -> Result<Vec<Appeal>, Trouble> {
+/// Collects what every `ORDERING:` comment under `source`, a folder of `tree`, appeals to.
+pub(crate) fn appeals(tree: &Path, source: &str) -> Result<Vec<Appeal>, Trouble> {
     let mut found = Vec::new();
-    for path in sources(directory)? {
+    let directory = tree.join(source);
+    for path in sources(&directory)? {
         let text = fs::read_to_string(&path).map_err(Trouble::io("read", &path))?;
-        let shown = path.strip_prefix(directory).unwrap_or(&path).display();
+        let shown = path.strip_prefix(&directory).unwrap_or(&path).display();
         found.extend(appeals_in(&text).into_iter().map(|(line, model)| Appeal {
-            place: format!("core/src/{shown}:{line}"),
+            place: format!("{source}/{shown}:{line}"),
             model,
         }));
     }

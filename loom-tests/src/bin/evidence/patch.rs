@@ -1,9 +1,9 @@
-//! A mutant: a patch that breaks the core, and the models that must notice.
+//! A mutant: a patch that breaks a source, and the models that must notice.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::scratch::SCENARIOS;
+use crate::scratch::{SCENARIOS, SOURCES};
 use crate::trouble::Trouble;
 
 /// A way to break a machine.
@@ -19,7 +19,7 @@ pub(crate) struct Mutant {
 /// What a patch says of itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Header {
-    /// What is wrong in the core once the patch is applied.
+    /// What is wrong once the patch is applied.
     pub(crate) breaks: String,
     /// The models that fail because of it, each as `machine::model`.
     pub(crate) killed_by: Vec<String>,
@@ -72,7 +72,7 @@ impl Mutant {
 }
 
 impl Header {
-    /// Reads the first line of a patch, and makes sure that the rest changes the core's sources and nothing else.
+    /// Reads the first line of a patch, and makes sure that the rest changes what the models are about and nothing else.
     fn parse(text: &str, machine: &str) -> Result<Self, &'static str> {
         let line = text.lines().next().unwrap_or_default();
         let said = line
@@ -100,8 +100,15 @@ impl Header {
         if targets.peek().is_none() {
             return Err("it holds no diff");
         }
-        if !targets.all(|target| target.starts_with("b/core/src/")) {
-            return Err("it changes something outside core/src");
+        let is_source = |target: &str| {
+            let path = target.strip_prefix("b/");
+            SOURCES
+                .iter()
+                .filter_map(|source| path?.strip_prefix(source))
+                .any(|rest| rest.starts_with('/'))
+        };
+        if !targets.all(is_source) {
+            return Err("it changes something that no model is about");
         }
         Ok(Self {
             breaks: breaks.trim().to_owned(),
@@ -181,7 +188,7 @@ mod tests {
         let elsewhere = format!("{header}{}", DIFF.replace("core/src", "loom-tests/tests"));
         assert_eq!(
             Header::parse(&elsewhere, "group"),
-            Err("it changes something outside core/src")
+            Err("it changes something that no model is about")
         );
     }
 }

@@ -1,4 +1,4 @@
-//! A copy of the core and its models that may be broken, with a target directory of its own.
+//! A copy of what the models are about, and of the models, that may be broken, with a target directory of its own.
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -19,6 +19,10 @@ const MEMBERS: [(&str, &[&str]); 2] = [
     ("core", &["target", "mutants.out"]),
     ("loom-tests", &["mutants", "bin", "EVIDENCE.md", "target"]),
 ];
+
+/// The sources that the models are about and that mutants break: the core, and the words of the api, which the models
+/// compile on their own.
+pub(crate) const SOURCES: [&str; 2] = ["core/src", "api/src/words"];
 
 /// How the name of a file of scenarios, which run under shuttle, begins; the other files hold models for loom.
 pub(crate) const SCENARIOS: &str = "shuttle_";
@@ -56,6 +60,9 @@ impl Scratch {
         for (member, without) in MEMBERS {
             mirror(&self.tree.join(member), &self.copy.join(member), without)?;
         }
+        for source in SOURCES {
+            mirror(&self.tree.join(source), &self.copy.join(source), &[])?;
+        }
         let manifest = read(&self.tree.join("Cargo.toml"))?;
         let manifest = with_members(&manifest).ok_or(Trouble::Manifest)?;
         write_if_new(&self.copy.join("Cargo.toml"), manifest.as_bytes())?;
@@ -87,10 +94,12 @@ impl Scratch {
         if !output.status.success() {
             return Err(refused(&String::from_utf8_lossy(&output.stderr)));
         }
-        if same(&self.tree.join("core/src"), &self.copy.join("core/src"))? {
-            return Err(refused("it changes nothing"));
+        for source in SOURCES {
+            if !same(&self.tree.join(source), &self.copy.join(source))? {
+                return Ok(());
+            }
         }
-        Ok(())
+        Err(refused("it changes nothing"))
     }
 
     /// Compiles the models, or the scenarios, of `machine` as the copy stands.
