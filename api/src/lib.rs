@@ -42,6 +42,7 @@ pub mod task;
 pub mod token;
 mod trace;
 pub mod units;
+mod words;
 
 pub use entry::Entry;
 pub use moment::Moment;

@@ -1,18 +1,28 @@
 //! Races on a tree of tasks: the machines `group` and `lifecycle`, put together as `api/src/task/header.rs` does.
 //!
-//! The api is not compiled for loom, so each step here names the function that it mirrors.
+//! The api is not compiled for loom but for its words, so each step here names the function that it mirrors.
 #![cfg(sweet_loom)]
 #![expect(clippy::similar_names, reason = "the sides of a race are called alike")]
 #![expect(clippy::unwrap_used, reason = "a model fails by panicking")]
 
-use loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use loom::sync::atomic::{AtomicBool, AtomicU32};
+use loom::sync::atomic::AtomicU32;
+use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use loom_tests::{Model, Witness, check};
 use sweet_async_core::group::{Exit, Group};
 use sweet_async_core::lifecycle::{Level, Lifecycle, Reason, Start};
+
+use seal::Seal;
+
+#[path = "../../api/src/words/seal.rs"]
+mod seal;
+
+/// What the words are made of.
+mod sync {
+    pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
+}
 
 /// A parent with a scope, and one child that may enter it.
 struct Tree {
@@ -22,7 +32,7 @@ struct Tree {
     list: Mutex<Live>,
     /// Whether the extra part was made; stands for the `OnceLock`, which publishes what is in it.
     extra: AtomicU32,
-    sealed: AtomicBool,
+    sealed: Seal,
     driver: Mutex<Waker>,
     woken: Condvar,
     /// What each child wrote before it left.
@@ -61,7 +71,7 @@ impl Tree {
             group: Group::new(),
             list: Mutex::new(Live::default()),
             extra: AtomicU32::new(0),
-            sealed: AtomicBool::new(false),
+            sealed: Seal::default(),
             driver: Mutex::new(Waker::default()),
             woken: Condvar::new(),
             work: [AtomicU32::new(0), AtomicU32::new(0)],
@@ -74,7 +84,7 @@ impl Tree {
     fn adopt(&self) -> Adopted {
         // `Header::extra_unless_sealed`
         self.extra.store(1, Release);
-        if self.sealed.fetch_or(false, AcqRel) {
+        if self.sealed.is_set() {
             return Adopted::RefusedBySeal;
         }
         if self.group.try_enter().is_err() {
@@ -119,7 +129,7 @@ impl Tree {
         if self.extra.load(Acquire) == 1 {
             return true;
         }
-        self.sealed.swap(true, AcqRel);
+        self.sealed.set();
         self.extra.load(Acquire) == 1
     }
 

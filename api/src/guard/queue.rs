@@ -3,15 +3,16 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::{AtomicUsize, Ordering, fence};
 use core::task::Waker;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::words::line::InLine;
 
 /// A line of tasks. Only the first one tries; who leaves the line from its head lets the next one try.
 #[derive(Default)]
 pub(super) struct Queue {
     /// How many stand in line, for those who need not look.
-    waiting: AtomicUsize,
+    waiting: InLine,
     line: Mutex<Line>,
 }
 
@@ -35,8 +36,7 @@ impl Queue {
     }
 
     pub(super) fn len(&self) -> usize {
-        // Relaxed: who has to see a change passes the fence of `join` or of `wake_first`.
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.len() as usize
     }
 
     /// Stands in line. Who is the first has to try once more afterwards: what became free before is told to nobody.
@@ -45,11 +45,9 @@ impl Queue {
         let number = line.next;
         line.next += 1;
         line.waiters.insert(number, waker.clone());
-        self.waiting.store(line.waiters.len(), Ordering::Relaxed);
+        // In the list first: who is told that somebody waits finds it there.
+        self.waiting.join();
         drop(line);
-        // Who joins writes the count, then tries; who gives something back does so, then reads the count. One of the two
-        // sees the other.
-        fence(Ordering::SeqCst);
         Place {
             queue: Arc::clone(self),
             number,
@@ -58,8 +56,7 @@ impl Queue {
 
     /// Something became free: the first in line tries.
     pub(super) fn wake_first(&self) {
-        fence(Ordering::SeqCst);
-        if self.is_empty() {
+        if !self.waiting.somebody_waits() {
             return;
         }
         let first = self.line().first();
@@ -100,7 +97,7 @@ impl Drop for Place {
             .first_key_value()
             .is_some_and(|(first, _)| *first == self.number);
         let own = line.waiters.remove(&self.number);
-        self.queue.waiting.store(line.waiters.len(), Ordering::Relaxed);
+        self.queue.waiting.leave();
         let next = if was_first { line.first() } else { None };
         drop(line);
         // A waker is foreign code, its drop too.

@@ -23,6 +23,7 @@ use crate::Moment;
 use crate::hooks::Happening;
 use crate::live::{Notes, visit};
 use crate::token::CancellationToken;
+use crate::words::seal::Seal;
 
 /// What is known of a task: who it is, how it is doing, and a way to cancel it.
 ///
@@ -48,7 +49,7 @@ pub(crate) struct Header {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) priority: Priority,
     /// The task came to its end without an extra part; see `extra_or_seal`.
-    sealed: AtomicBool,
+    sealed: Seal,
     /// The work is a closure on a thread that may block.
     fenced: AtomicBool,
     /// Where the parent lists this task; of one without a parent, where the root does, counted from 1, or 0.
@@ -129,7 +130,7 @@ impl Header {
         Self {
             lifecycle: Lifecycle::new(),
             priority,
-            sealed: AtomicBool::new(false),
+            sealed: Seal::default(),
             fenced: AtomicBool::new(false),
             place: AtomicU32::new(0),
             // Rounded up: a short grace period is not none.
@@ -323,9 +324,7 @@ impl Header {
     /// The extra part, for a task that comes to its end; `None` if nobody has needed it, and then nobody will.
     pub(crate) fn extra_or_seal(&self) -> Option<&Extra> {
         self.extra_if_any().or_else(|| {
-            // Whoever makes the extra part, and the driver here, both change this one word: if the maker was first, the
-            // part is found below; if the driver was, the maker finds the seal.
-            self.sealed.swap(true, Ordering::AcqRel);
+            self.sealed.set();
             self.extra_if_any()
         })
     }
@@ -333,8 +332,7 @@ impl Header {
     /// The extra part, for a child or a callback that enters; `None` if the task came to its end without one.
     pub(crate) fn extra_unless_sealed(&self) -> Option<&Extra> {
         let extra = self.extra();
-        let sealed = self.sealed.fetch_or(false, Ordering::AcqRel);
-        (!sealed).then_some(extra)
+        (!self.sealed.is_set()).then_some(extra)
     }
 
     /// Cancels everybody below this task because it ends, and whoever had entered but was not listed yet.
