@@ -81,7 +81,6 @@ mod idle;
 mod owner;
 mod pool;
 mod queues;
-mod registry;
 mod runtime;
 mod scope;
 mod sync;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sweet_async_api::task::TaskRef;
-use sweet_async_api::{Level, RuntimeOwner, State};
+use sweet_async_api::{RuntimeOwner, shutdown};
 
 use crate::builder::{BuildError, Builder};
 use crate::here;
@@ -90,41 +90,25 @@ impl ThreadPool {
 
     /// Ends the pool and says who did not stop.
     ///
-    /// 1. Tasks without a parent are rejected from now on. Those that live have `drain` to end by themselves.
-    /// 2. Those that have not are cancelled gracefully and have `grace`.
-    /// 3. Those that still live are killed hard, callbacks that still run are dropped, and threads leave when they have
-    ///    finished what they are doing. A thread cannot be stopped from outside: one that does not come back within `grace`
-    ///    is left behind, and told.
+    /// Its tasks end as [`shutdown`](sweet_async_api::shutdown()) says: they have `drain` to end by themselves, then three
+    /// times `grace` while they are told to stop, killed, and killed hard. Then nothing is run any more: what waits is
+    /// dropped, callbacks too, and threads leave when they have finished what they are doing. A thread cannot be stopped
+    /// from outside: one that does not come back within `grace` is left behind, and told.
     ///
     /// Where this is called on a thread of the pool itself, nobody is waited for.
     pub fn shutdown(self, drain: Duration, grace: Duration) -> Report {
-        self.end(drain, Some(grace))
+        self.end(drain, grace, grace)
     }
 
-    fn end(&self, drain: Duration, grace: Option<Duration>) -> Report {
+    fn end(&self, drain: Duration, grace: Duration, linger: Duration) -> Report {
         let pool = &self.pool;
         let inside = here::is_inside(pool);
-        let within = |limit: Duration| {
-            if inside {
-                Some(Instant::now())
-            } else {
-                // Beyond the end of the platform's clock lies never.
-                Instant::now().checked_add(limit)
-            }
-        };
-        pool.close();
-        let mut cancelled = Vec::new();
-        if !pool.wait_quiet(within(drain)) {
-            cancelled = pool.registry.all();
-            if let Some(grace) = grace {
-                pool.tell_all(Level::Graceful);
-                pool.wait_quiet(within(grace));
-            }
-            pool.tell_all(Level::KillHard);
-        }
+        let within = |limit| if inside { Duration::ZERO } else { limit };
+        let tasks = block(shutdown(&self.handle(), within(drain), within(grace)));
         pool.stop();
-        let end = within(grace.unwrap_or(LINGER));
-        let left = [&pool.workers, &pool.blocking]
+        // Beyond the end of the platform's clock lies never.
+        let end = Instant::now().checked_add(within(linger));
+        let threads = [&pool.workers, &pool.blocking]
             .into_iter()
             .flat_map(|crew| crew.farewell(end))
             .filter_map(|seat| {
@@ -135,8 +119,7 @@ impl ThreadPool {
             .collect();
         // What was woken while the last threads left.
         pool.drain();
-        cancelled.retain(|task| task.status() != State::Completed);
-        Report { cancelled, left }
+        Report { tasks, threads }
     }
 }
 
@@ -156,7 +139,7 @@ impl RuntimeOwner for ThreadPool {
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         if !self.pool.is_stopped() {
-            let _ = self.end(Duration::ZERO, None);
+            let _ = self.end(Duration::ZERO, Duration::ZERO, LINGER);
         }
     }
 }
@@ -166,10 +149,18 @@ impl Drop for ThreadPool {
 #[non_exhaustive]
 #[must_use = "it says who did not stop"]
 pub struct Report {
-    /// The tasks without a parent that did not end by themselves in time, and were cancelled.
-    pub cancelled: Vec<TaskRef>,
+    /// How its tasks ended.
+    pub tasks: sweet_async_api::Report,
     /// The threads that are still in the middle of something, which cannot be stopped from outside.
-    pub left: Vec<Left>,
+    pub threads: Vec<Left>,
+}
+
+impl Report {
+    /// Whether nothing is left behind.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.tasks.is_clean() && self.threads.is_empty()
+    }
 }
 
 /// A thread that did not come back.
@@ -178,7 +169,7 @@ pub struct Report {
 pub struct Left {
     /// The thread's name.
     pub thread: String,
-    /// What it is running. The task is over; what it returns will not be published.
+    /// What it is running. The task is over; what comes of it is not published.
     pub task: TaskRef,
 }
 

@@ -6,14 +6,13 @@ use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use core::sync::atomic::{AtomicBool, fence};
 use core::time::Duration;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
-use std::time::Instant;
 
 use async_task::Runnable;
 use crossbeam_deque::{Injector, Steal};
 use sweet_async_api::task::TaskRef;
-use sweet_async_api::{Level, Reason, Root};
+use sweet_async_api::{Root, shutdown};
 use sweet_async_core::Priority;
 
 use crate::builder::Settings;
@@ -21,8 +20,9 @@ use crate::clock;
 use crate::crew::{Change, Crew};
 use crate::here::{self, Seat};
 use crate::queues::Queues;
-use crate::registry::Registry;
+use crate::runtime::Threads;
 use crate::timer::Timer;
+use crate::wait::block;
 use crate::worker;
 
 /// A future that is to be polled.
@@ -43,15 +43,9 @@ pub(crate) struct Shared {
     pub(crate) closures: Injector<Closure>,
     pub(crate) blocking: Crew,
     pub(crate) timer: Timer,
-    pub(crate) registry: Registry,
     pub(crate) wake_ups: AtomicU64,
-    /// No task is taken any more.
-    closed: AtomicBool,
     /// Nothing is run any more.
     stopped: AtomicBool,
-    /// For whoever waits until nobody lives.
-    quiet: Condvar,
-    quiet_lock: Mutex<()>,
     timer_thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
@@ -65,15 +59,13 @@ impl Shared {
             closures: Injector::new(),
             blocking: Crew::new(settings.blocking_scale),
             timer: Timer::default(),
-            registry: Registry::new(),
             wake_ups: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
-            quiet: Condvar::new(),
-            quiet_lock: Mutex::new(()),
             timer_thread: Mutex::new(None),
             settings,
         });
+        // Who is dropped at the end has to be known.
+        pool.root.list_tasks(usize::MAX);
         let started = pool.start_threads();
         if started.is_err() {
             pool.stop();
@@ -92,25 +84,13 @@ impl Shared {
         (0..self.settings.workers.0).try_for_each(|_| self.hire(Kind::Worker))
     }
 
-    /// Whether the door is open for another task, and the queue it would wait in has room.
-    ///
-    /// One below another task is taken as long as anything runs: a pool that is being shut down waits for the parent.
+    /// Whether the pool runs, and the queue that another task would wait in has room.
     #[inline]
-    pub(crate) fn admits(self: &Arc<Self>, class: Priority, below: bool) -> bool {
-        let open = if below {
-            !self.is_stopped()
-        } else {
-            !self.is_closed()
-        };
+    pub(crate) fn admits(self: &Arc<Self>, class: Priority) -> bool {
         let capacity = self.settings.capacity;
         let room = |waiting: usize| waiting < capacity;
         let own = class == Priority::Normal && here::queued(self).is_some_and(room);
-        open && (own || room(self.queues.shared(class).len()))
-    }
-
-    #[inline]
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Relaxed)
+        !self.is_stopped() && (own || room(self.queues.shared(class).len()))
     }
 
     /// Puts a job where somebody will find it.
@@ -220,46 +200,8 @@ impl Shared {
         self.stopped.load(Relaxed)
     }
 
-    /// A task without a parent is gone.
-    pub(crate) fn on_gone(&self) {
-        if self.closed.load(SeqCst) {
-            // The lock is held by whoever looked and waits: it hears this.
-            drop(self.quiet_lock.lock());
-            self.quiet.notify_all();
-        }
-    }
-
-    /// Takes no further task.
-    pub(crate) fn close(&self) {
-        self.closed.store(true, SeqCst);
-        let _ = self.root.close();
-    }
-
-    /// Waits until no task lives, at most until `end`. Returns whether none does.
-    pub(crate) fn wait_quiet(&self, end: Option<Instant>) -> bool {
-        let mut guard = self.quiet_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if self.registry.is_empty() {
-                return true;
-            }
-            guard = match end {
-                None => self.quiet.wait(guard).unwrap_or_else(PoisonError::into_inner),
-                Some(end) => {
-                    let left = end.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return false;
-                    }
-                    self.quiet
-                        .wait_timeout(guard, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-            };
-        }
-    }
-
     /// Runs nothing any more: threads leave when what they run now gives them back, and what waits is dropped.
-    pub(crate) fn stop(&self) {
+    pub(crate) fn stop(self: &Arc<Self>) {
         self.stopped.store(true, SeqCst);
         fence(SeqCst);
         self.timer.stop();
@@ -267,7 +209,11 @@ impl Shared {
         let _ = self.blocking.idle.wake(usize::MAX);
         self.drain();
         // Whoever is left is woken, and so dropped, with everybody below.
-        self.tell_all(Level::KillHard);
+        let _ = block(shutdown(
+            &Threads::on(Arc::clone(self)),
+            Duration::ZERO,
+            Duration::ZERO,
+        ));
         let timer = self
             .timer_thread
             .lock()
@@ -277,14 +223,6 @@ impl Shared {
             && timer.thread().id() != thread::current().id()
         {
             let _ = timer.join();
-        }
-    }
-
-    /// Cancels all tasks, of which those below another one are reached through it.
-    pub(crate) fn tell_all(&self, level: Level) {
-        for task in self.registry.all() {
-            // One that has ended meanwhile needs no telling.
-            let _ = task.cancel_because(level, Reason::Shutdown, None);
         }
     }
 

@@ -11,7 +11,6 @@ use sweet_async_api::task::{Rejection, TaskRef};
 use sweet_async_api::{Moment, Priority, Refused, Root, Runtime};
 
 use crate::pool::{Closure, Shared};
-use crate::registry::Place;
 use crate::timer::Sleep;
 use crate::{clock, here};
 
@@ -61,7 +60,7 @@ impl Runtime for Threads {
         F: Future<Output = ()> + Send + 'static,
     {
         match &self.pool {
-            Some(pool) if pool.admits(Priority::Normal, false) => {
+            Some(pool) if pool.admits(Priority::Normal) => {
                 submit(pool, Priority::Normal, future);
                 Ok(())
             }
@@ -85,18 +84,12 @@ impl Runtime for Threads {
             return Err(Refused(future));
         };
         let task = task();
-        let (class, below) = (task.priority(), task.has_parent());
-        if !pool.admits(class, below) {
+        let class = task.priority();
+        if !pool.admits(class) {
             return Err(Refused(future));
         }
-        // Those below another one are reached through it.
-        let listed = (!below).then(|| (Arc::clone(pool), pool.registry.add(task.clone())));
-        let watched = Watched {
-            future,
-            task: Some(task),
-            listed,
-        };
-        submit(pool, class, watched);
+        let task = Some(task);
+        submit(pool, class, Watched { future, task });
         Ok(())
     }
 
@@ -107,10 +100,10 @@ impl Runtime for Threads {
         self.call(Some(task()), work)
     }
 
-    /// A pool that is open refuses nothing but what its queues have no room for.
+    /// A pool that runs refuses nothing but what its queues have no room for.
     fn refusal(&self) -> Rejection {
         match &self.pool {
-            Some(pool) if !pool.is_closed() => Rejection::ScopeFull,
+            Some(pool) if !pool.is_stopped() => Rejection::ScopeFull,
             _ => Rejection::NoRuntime,
         }
     }
@@ -144,23 +137,11 @@ where
 }
 
 pin_project! {
-    /// A task's future. While it is polled, its thread says whose it is; while it lives, the pool knows of it.
+    /// A task's future. While it is polled, its thread says whose it is.
     struct Watched<F> {
         #[pin]
         future: F,
         task: Option<TaskRef>,
-        // Where the pool lists a task without a parent.
-        listed: Option<(Arc<Shared>, Place)>,
-    }
-
-    impl<F> PinnedDrop for Watched<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if let Some((pool, place)) = this.listed.take() {
-                pool.registry.remove(place);
-                pool.on_gone();
-            }
-        }
     }
 }
 

@@ -93,7 +93,9 @@ pub(crate) fn block<F: Future>(future: F) -> F::Output {
 }
 
 fn block_until<F: Future + ?Sized>(mut future: Pin<&mut F>, end: Option<Instant>) -> Option<F::Output> {
-    let pair = PAIR.with(|kept| kept.borrow_mut().take()).unwrap_or_else(pair);
+    // A thread that ends has none any more.
+    let kept = PAIR.try_with(|kept| kept.borrow_mut().take());
+    let pair = kept.ok().flatten().unwrap_or_else(pair);
     let (parker, waker) = &pair;
     let mut cx = Context::from_waker(waker);
     let output = loop {
@@ -107,7 +109,7 @@ fn block_until<F: Future + ?Sized>(mut future: Pin<&mut F>, end: Option<Instant>
             Some(left) => parker.park_timeout(left),
         }
     };
-    PAIR.with(|kept| *kept.borrow_mut() = Some(pair));
+    let _ = PAIR.try_with(|kept| kept.replace(Some(pair)));
     output
 }
 

@@ -390,7 +390,7 @@ fn a_pool_that_is_shut_down_rejects() {
     let pool = pool(1);
     let handle = pool.handle();
     let report = pool.shutdown(Duration::MAX, Duration::MAX);
-    assert!(report.cancelled.is_empty() && report.left.is_empty());
+    assert!(report.is_clean() && report.tasks.cancelled.is_empty());
     let task = sweet_async_api::TaskBuilder::<Threads, u8, _>::new(handle.clone()).run(|| 1);
     assert_eq!(task.status(), State::Rejected);
     assert!(matches!(
@@ -746,7 +746,7 @@ fn shutdown_drains_what_ends_by_itself() {
     });
     let report = pool.shutdown(Duration::MAX, Duration::ZERO);
     assert!(
-        report.cancelled.is_empty() && report.left.is_empty(),
+        report.is_clean() && report.tasks.cancelled.is_empty(),
         "{report:?}"
     );
     assert_eq!(ended.load(Ordering::Relaxed), 100);
@@ -768,10 +768,8 @@ fn shutdown_lets_those_who_listen_finish_within_the_grace() {
     });
     until(|| tasks.iter().all(|task| task.started_at().is_some()));
     let report = pool.shutdown(Duration::ZERO, Duration::MAX);
-    assert!(
-        report.cancelled.is_empty() && report.left.is_empty(),
-        "{report:?}"
-    );
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(report.tasks.cancelled.len(), 20);
     let sum: u32 = tasks.into_iter().map(|task| task.wait().unwrap().unwrap()).sum();
     assert_eq!(sum, 190);
 }
@@ -805,10 +803,10 @@ fn shutdown_tells_who_did_not_stop() {
     });
     assert_eq!(begins.iter().take(3).count(), 3);
     let report = pool.shutdown(Duration::ZERO, Duration::from_millis(1));
-    let cancelled: BTreeSet<_> = report.cancelled.iter().map(|task| task.name()).collect();
+    let cancelled: BTreeSet<_> = report.tasks.cancelled.iter().map(|task| task.name()).collect();
     assert_eq!(cancelled, BTreeSet::from(["waits", "blocks", "holds"]));
     // The one that waits may be on its way out just now.
-    let left: BTreeSet<_> = report.left.iter().map(|left| left.task.name()).collect();
+    let left: BTreeSet<_> = report.threads.iter().map(|left| left.task.name()).collect();
     assert!(left.is_superset(&BTreeSet::from(["blocks", "holds"])), "{left:?}");
     for task in tasks {
         assert!(task.wait().unwrap().unwrap_err().is_cancelled());
@@ -825,7 +823,7 @@ fn a_pool_that_a_task_of_its_own_shuts_down_waits_for_nobody() {
     let own = pool.enter(|| {
         AsyncTask::to::<()>().name("own").run(move || {
             let report = take.recv().unwrap().shutdown(Duration::MAX, Duration::MAX);
-            let left = report.left.iter().any(|left| left.task.name() == "own");
+            let left = report.threads.iter().any(|left| left.task.name() == "own");
             tell.send(left).unwrap();
         })
     });

@@ -21,6 +21,8 @@ pub enum Difference {
     ClosuresHoldTime,
     /// When the executor has gone, so have its blocking closures: they unwind from where they gave their turn back.
     EndsClosures,
+    /// Tasks without a parent are listed from the beginning, as many as there are.
+    ListsTasks,
 }
 
 impl Difference {
@@ -33,6 +35,7 @@ impl Difference {
         Self::ForeignThreads,
         Self::ClosuresHoldTime,
         Self::EndsClosures,
+        Self::ListsTasks,
     ];
 }
 

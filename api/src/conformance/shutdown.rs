@@ -145,9 +145,15 @@ pub(super) fn a_blocking_closure_is_abandoned_until_it_returns<R: Runtime>(flavo
     }
 }
 
+/// Lists who comes, if they are not listed already.
+fn list_tasks<R: Runtime>(h: &Stage<R>) {
+    let first = h.runtime().root().list_tasks(1_000);
+    assert_eq!(first, !h.differs(Difference::ListsTasks));
+}
+
 pub(super) async fn in_order_what_ends_by_itself_is_waited_for<R: Runtime>(h: Stage<R>) {
     let runtime = h.runtime();
-    assert!(runtime.root().list_tasks(1_000));
+    list_tasks(&h);
     let (arrive, arrived) = sign();
     let at_work = h.clone();
     let task = h.to::<u32, Infallible>().run(move |cx: Context<R>| async move {
@@ -171,7 +177,7 @@ pub(super) async fn in_order_what_ends_by_itself_is_waited_for<R: Runtime>(h: St
 
 pub(super) async fn in_order_who_listens_may_finish_and_who_does_not_is_killed<R: Runtime>(h: Stage<R>) {
     let runtime = h.runtime();
-    assert!(runtime.root().list_tasks(1_000));
+    list_tasks(&h);
     let (arrive, arrived) = sign();
     let polite = h
         .to::<Level, Infallible>()
@@ -213,7 +219,7 @@ pub(super) async fn in_order_a_closure_that_goes_on_is_counted<R: Runtime>(h: St
         return;
     }
     let runtime = h.runtime();
-    assert!(runtime.root().list_tasks(1_000));
+    list_tasks(&h);
     let ((arrive, arrived), (release, gate)) = (sign(), sign());
     let at_work = h.runtime();
     let closure = h.to::<bool, Infallible>().run_blocking(move || {
@@ -223,8 +229,13 @@ pub(super) async fn in_order_a_closure_that_goes_on_is_counted<R: Runtime>(h: St
     arrived.given().await;
     let report = shutdown(&runtime, h.units(1), h.units(1)).await;
     assert!(!report.is_clean());
-    assert_eq!((report.unlisted, report.abandoned), (0, 1));
-    assert!(report.to_string().ends_with("1 closures still run"), "{report}");
+    // Its driver was to leave within a unit. Where it was too busy to, the task is named, and the closure counted later.
+    if h.differs(Difference::RealTime) && report.abandoned == 0 {
+        assert_eq!((report.left.len(), report.unlisted), (1, 0), "{report}");
+    } else {
+        assert_eq!((report.unlisted, report.abandoned), (0, 1));
+        assert!(report.to_string().ends_with("1 closures still run"), "{report}");
+    }
     assert!(closure.await.unwrap_err().is_cancelled());
     release.give();
     while runtime.root().abandoned() != 0 {
@@ -239,7 +250,7 @@ pub(super) async fn in_order_who_does_not_come_back_is_named<R: Runtime>(h: Stag
     }
     let runtime = h.runtime();
     let before = h.to::<(), Infallible>().run(pending::<()>);
-    assert!(runtime.root().list_tasks(1_000));
+    list_tasks(&h);
     let ((arrive, arrived), (release, gate)) = (sign(), sign());
     let hangs = h.to::<(), Infallible>().name("hangs").run(move || async move {
         arrive.give();
@@ -247,15 +258,14 @@ pub(super) async fn in_order_who_does_not_come_back_is_named<R: Runtime>(h: Stag
     });
     arrived.given().await;
     let report = shutdown(&runtime, h.units(1), h.units(1)).await;
-    // The one that began before there was a list is counted and not told.
-    assert_eq!((report.left.len(), report.unlisted, report.abandoned), (1, 1, 0));
-    assert_eq!(
-        (report.left[0].id(), report.left[0].status()),
-        (hangs.id(), State::Cancelled)
-    );
+    // One that began before there was a list is counted and not told.
+    let unlisted = u64::from(!h.differs(Difference::ListsTasks));
+    assert_eq!((report.unlisted, report.abandoned), (unlisted, 0));
+    let left = report.left.iter().find(|task| task.id() == hangs.id());
+    assert_eq!(left.map(|task| task.status()), Some(State::Cancelled));
     assert!(report.to_string().contains("task `hangs`"), "{report}");
-    assert!(!before.is_ended());
+    assert_eq!(before.is_ended(), unlisted == 0);
     release.give();
-    before.cancel(Level::Kill).unwrap();
+    let _ = before.cancel(Level::Kill);
     until(|| h.live() == 0).await;
 }
