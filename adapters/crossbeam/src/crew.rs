@@ -63,10 +63,9 @@ impl Crew {
         self.scaler.workers()
     }
 
-    /// Whether somebody else is just now about to start a thread that there should be. One that could not be started is
-    /// missing, and nobody is about to.
-    pub(crate) fn is_hiring(&self) -> bool {
-        self.wanted() > 0 && self.missing.load(Acquire) == 0
+    /// Whether the system did not let us start a thread that there should be.
+    pub(crate) fn is_short(&self) -> bool {
+        self.missing.load(Acquire) != 0
     }
 
     /// How many threads live.

@@ -117,19 +117,21 @@ impl Shared {
         if self.is_stopped() || self.closures.len() >= self.settings.capacity {
             return false;
         }
-        if self.blocking.live() != 0 {
-            // One that leaves just now is replaced when the closure is in the queue.
-            return true;
+        if self.blocking.live() == 0 {
+            self.blocking_load(self.closures.len() + 1);
         }
-        self.blocking_load(1);
-        self.blocking.live() != 0 || self.blocking.is_hiring()
+        // One that leaves just now is replaced when the closure is in the queue.
+        self.blocking.live() != 0 || !self.blocking.is_short()
     }
 
     /// Runs a closure on a thread that may block.
     pub(crate) fn call(self: &Arc<Self>, closure: Closure) {
         self.closures.push(closure);
-        if !self.blocking.idle.wake_one() {
-            self.blocking_load(0);
+        let woken = self.blocking.idle.wake_one();
+        // Where another thread has taken it already, there is nothing to say: least of all that nobody is needed.
+        let waiting = self.closures.len();
+        if !woken && waiting != 0 {
+            self.blocking_load(waiting);
         }
         // After the fence in `wake_one`: as in `schedule`.
         if self.is_stopped() {
@@ -158,9 +160,8 @@ impl Shared {
         }
     }
 
-    /// Has the number of threads for closures follow the load, which is `more` than is queued.
-    pub(crate) fn blocking_load(self: &Arc<Self>, more: usize) {
-        let waiting = self.closures.len() + more;
+    /// Has the number of threads for closures follow the load.
+    pub(crate) fn blocking_load(self: &Arc<Self>, waiting: usize) {
         if let Change::Hire(hire) = self.blocking.observe(waiting, clock::now().tick()) {
             for _ in 0..hire {
                 let _ = self.hire(Kind::Blocking);

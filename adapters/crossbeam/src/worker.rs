@@ -119,7 +119,7 @@ pub(crate) fn call(pool: &Arc<Shared>, seat: &Arc<Seat>) {
             patient = false;
             // Whether the thread is needed is looked at once, by the last one when no other works; then it sleeps until it
             // is told. If somebody woke it just now, the token makes the next sleep a short one, and no more.
-            pool.blocking_load(0);
+            pool.blocking_load(pool.closures.len());
             let _ = idle.get_up(seat.number);
         } else {
             bed.parker.park();
