@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use core::task::Waker;
 use core::time::Duration;
 use std::panic::catch_unwind;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -116,6 +117,12 @@ pub(crate) struct Bond {
 struct Live {
     nodes: Slab<Node>,
     condemned: Option<(Level, Reason)>,
+}
+
+/// Whom to wake for a child whose level was raised.
+enum Call {
+    Driver(Waker),
+    Whole(Node, Cancel),
 }
 
 impl Header {
@@ -300,22 +307,32 @@ impl Header {
         }
     }
 
-    /// Tells the children, a few at a time: nobody holds the list while they are told, which wakes whoever waits. Those who
-    /// may have children go to `rest`.
+    /// Tells the children, a few at a time: their levels are raised while the list is locked, which is quick, and then they
+    /// are woken without it. Those who may have children go to `rest`.
     fn tell_children(&self, level: Level, reason: Reason, by: TaskId, rest: &mut Vec<Node>) {
         let Some(extra) = self.extra_if_any() else { return };
+        let (mut raised, mut calls) = (Vec::new(), Vec::new());
         let mut next = Some(0);
         while let Some(from) = next {
-            let mut some = [const { None }; AT_ONCE];
-            next = extra.children.live().copy(from, &mut some);
-            for child in some.into_iter().flatten() {
-                // A child that was told as much before has passed it on already.
-                let told = matches!(
-                    child.tell(level, reason, Some(by)),
-                    Cancel::Raised | Cancel::Ended
-                );
-                if told && child.header.extra_if_any().is_some() {
-                    rest.push(child);
+            let live = extra.children.live();
+            next = live.raise(from, (level, reason, by), &mut raised);
+            // As in `tell`, once for all of them.
+            fence(Ordering::SeqCst);
+            calls.extend(
+                raised
+                    .drain(..)
+                    .filter_map(|(place, outcome)| live.call(place, outcome)),
+            );
+            drop(live);
+            for call in calls.drain(..) {
+                match call {
+                    Call::Driver(waker) => waker.wake(),
+                    Call::Whole(child, outcome) => {
+                        child.spread(outcome);
+                        if child.header.extra_if_any().is_some() {
+                            rest.push(child);
+                        }
+                    }
                 }
             }
         }
@@ -340,7 +357,10 @@ impl Header {
         if let Some(extra) = self.extra_if_any() {
             extra.children.live().condemned = Some((level, reason));
         }
-        self.cancel_children(level, reason);
+        // Whoever told this task as much tells those below as well, or has; for a hard kill, see `tell`.
+        if self.lifecycle.snapshot().level() < Some(level) || level == Level::KillHard {
+            self.cancel_children(level, reason);
+        }
     }
 
     /// Takes a child in: counted, listed, and cancelled at once if this task is.
@@ -532,14 +552,25 @@ impl TaskRecord {
 
     /// Raises the level of this task alone and wakes whom that concerns.
     pub(super) fn tell(&self, level: Level, reason: Reason, by: Option<TaskId>) -> Cancel {
+        let outcome = self.raise(level, reason, by);
+        if matches!(outcome, Cancel::Raised | Cancel::Ended) {
+            // Who wants the token makes the extra part and the token, then reads the word; here the word is written, then
+            // the token looked for. The fences on both sides keep both from missing each other.
+            fence(Ordering::SeqCst);
+            self.spread(outcome);
+        } else if level == Level::KillHard {
+            // An executor that goes away drops what it is to poll. This is how it gets hold of a task that nothing else
+            // would wake any more: one that has ended and whose callbacks hang, and one that waits for such a child.
+            self.header.driver.wake();
+        }
+        outcome
+    }
+
+    /// Raises the level and wakes nobody.
+    fn raise(&self, level: Level, reason: Reason, by: Option<TaskId>) -> Cancel {
         let before = self.header.lifecycle.snapshot().level();
         let outcome = self.header.lifecycle.cancel(level, reason);
         if !matches!(outcome, Cancel::Raised | Cancel::Ended) {
-            if level == Level::KillHard {
-                // An executor that goes away drops what it is to poll. This is how it gets hold of a task that nothing else
-                // would wake any more: one that has ended and whose callbacks hang, and one that waits for such a child.
-                self.header.driver.wake();
-            }
             return outcome;
         }
         let parent = || self.header.parent.as_ref().map(|parent| parent.header().id);
@@ -551,9 +582,11 @@ impl TaskRecord {
             let first = &self.header.extra().cancelled_by;
             let _ = first.compare_exchange(0, by.get(), Ordering::Relaxed, Ordering::Relaxed);
         }
-        // Who wants the token makes the extra part and the token, then reads the word; here the word is written, then
-        // the token looked for. The fences on both sides keep both from missing each other.
-        fence(Ordering::SeqCst);
+        outcome
+    }
+
+    /// Wakes whom it concerns that the level was raised, after a fence.
+    fn spread(&self, outcome: Cancel) {
         if let Some(extra) = self.header.extra_if_any() {
             let told = || self.header.cancellation(self.header.lifecycle.snapshot());
             if let Some(watching) = extra.watch.get()
@@ -571,7 +604,6 @@ impl TaskRecord {
         if matches!(outcome, Cancel::Ended) {
             self.slot.wake();
         }
-        outcome
     }
 }
 
@@ -583,19 +615,38 @@ impl<S: ?Sized> TaskRecord<S> {
 }
 
 impl Live {
-    /// Copies the children from place `from` on, as many as there is room for. Gives where to go on if there may be more:
-    /// a child keeps its place, and one that takes a place meanwhile sees that its parent was told.
-    fn copy(&self, from: usize, into: &mut [Option<Node>]) -> Option<usize> {
-        let mut room = into.iter_mut();
+    /// Raises the levels of children from place `from` on, some at a time, and notes whose was. Gives where to go on if there
+    /// may be more: a child keeps its place, and one that takes a place meanwhile sees that its parent was told.
+    fn raise(
+        &self,
+        from: usize,
+        (level, reason, by): (Level, Reason, TaskId),
+        raised: &mut Vec<(usize, Cancel)>,
+    ) -> Option<usize> {
         for place in from..self.nodes.capacity() {
-            if let Some(node) = self.nodes.get(place) {
-                match room.next() {
-                    Some(room) => *room = Some(Arc::clone(node)),
-                    None => return Some(place),
-                }
+            let Some(node) = self.nodes.get(place) else {
+                continue;
+            };
+            if raised.len() == AT_ONCE {
+                return Some(place);
+            }
+            let outcome = node.raise(level, reason, Some(by));
+            // A child that was told as much before has passed it on already. For a hard kill, see `tell`.
+            if matches!(outcome, Cancel::Raised | Cancel::Ended) || level == Level::KillHard {
+                raised.push((place, outcome));
             }
         }
         None
+    }
+
+    /// Who has to be woken for the child at `place`: of most, the driver alone.
+    fn call(&self, place: usize, outcome: Cancel) -> Option<Call> {
+        let node = self.nodes.get(place)?;
+        let alone = node.header.extra_if_any().is_none() && !matches!(outcome, Cancel::Ended);
+        if alone || !matches!(outcome, Cancel::Raised | Cancel::Ended) {
+            return node.header.driver.take().map(Call::Driver);
+        }
+        Some(Call::Whole(Arc::clone(node), outcome))
     }
 }
 
@@ -630,8 +681,8 @@ fn read(moment: &AtomicU64) -> Option<Moment> {
     }
 }
 
-/// How many children are told between two looks at the list.
-const AT_ONCE: usize = 16;
+/// How many children are raised while the list is locked.
+const AT_ONCE: usize = 32;
 
 /// No moment was stored yet.
 const UNSET: u64 = u64::MAX;
