@@ -91,6 +91,11 @@ impl<T, E> Slot<T, E> {
         mem::replace(self.0.get_mut(), Content::Taken).found()
     }
 
+    /// Whether nobody will ask for the result any more; once true it stays true.
+    pub(crate) fn is_detached(&self) -> bool {
+        matches!(&*self.enter(), Content::Detached)
+    }
+
     /// Nobody will ask for the result any more.
     #[inline]
     pub(crate) fn detach(&self) {

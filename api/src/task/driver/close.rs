@@ -4,7 +4,7 @@ use core::panic::AssertUnwindSafe;
 use core::task::{self, Poll};
 use std::panic::catch_unwind;
 
-use sweet_async_core::lifecycle::{End, FinishError, Level, Reason};
+use sweet_async_core::lifecycle::{End, FinishError, Level, Reason, Snapshot};
 
 use super::super::error::{Cause, TaskError};
 use super::super::header::{Extra, TaskRecord};
@@ -34,6 +34,24 @@ where
         } else {
             self.leave(result);
         }
+    }
+
+    /// Ends a cancelled task that nobody else is part of and whose result nobody will ask for, without making an error.
+    /// False if it is not such a task; then nothing has happened.
+    pub(super) fn end_unseen(&mut self, seen: Snapshot) -> bool {
+        if !self.record.slot.is_detached() || self.others().is_some() {
+            return false;
+        }
+        // Refused only if a hard kill came first, and then it has ended as this.
+        let _ = self.finish_as(End::Cancelled);
+        if self.header().extra_if_any().is_some() {
+            *self.phase = Phase::Ended;
+            let result = Err(self.cancelled(seen, None));
+            self.rest.get_or_insert_default().result = Some(result);
+        } else {
+            self.depart();
+        }
+        true
     }
 
     /// The part of the record that others use; from here on nobody enters children if there is none.
@@ -126,18 +144,23 @@ where
     /// Ends the lifecycle; a cancellation that came first turns the result.
     #[inline]
     fn finish(&mut self, result: Result<T, TaskError<E>>) -> Result<T, TaskError<E>> {
-        if self.plan.is_left() || self.rescue.is_left() {
-            self.clear();
-        }
-        self.header().set_ended(self.runtime.now());
         let end = match &result {
             Ok(_) => End::Completed,
             Err(error) => end_of(error),
         };
-        match self.header().lifecycle.finish(end) {
+        match self.finish_as(end) {
             Ok(()) => result,
             Err(refused) => self.overruled(refused, end, result),
         }
+    }
+
+    #[inline]
+    fn finish_as(&mut self, end: End) -> Result<(), FinishError> {
+        if self.plan.is_left() || self.rescue.is_left() {
+            self.clear();
+        }
+        self.header().set_ended(self.runtime.now());
+        self.header().lifecycle.finish(end)
     }
 
     /// What the work and the fallback captured goes with them.
@@ -219,12 +242,17 @@ where
     /// Leaves the scope, then delivers the result, so that whoever has it finds the task gone from the tree.
     #[inline]
     fn leave(&mut self, result: Result<T, TaskError<E>>) {
+        self.depart();
+        self.record.slot.put(result);
+    }
+
+    #[inline]
+    fn depart(&mut self) {
         *self.phase = Phase::Left;
         match &self.header().parent {
             None => self.runtime.root().leave(self.header().root_place()),
             Some(parent) => parent.release(self.header()),
         }
-        self.record.slot.put(result);
     }
 
     /// The executor drops the task before its end.

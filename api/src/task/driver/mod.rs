@@ -239,6 +239,9 @@ where
         let at_once = idle || (seen.level() >= Some(Level::Kill) && !fenced);
         if seen.state().is_terminal() || (at_once && !seen.is_shielded()) {
             self.drop_work();
+            if self.end_unseen(seen) {
+                return Step::Again;
+            }
             return Step::End(Err(self.cancelled(seen, None)));
         }
         self.begin_grace();
