@@ -157,6 +157,7 @@ macro_rules! conformance {
             traits {
                 inside one_function_serves_handles_contexts_and_references
                 inside a_task_between_attempts_is_recovering
+                inside a_task_says_how_it_is_recovered
                 inside the_rules_of_a_house_hold_for_pipelines_too
                 inside one_function_serves_all_pipelines
                 inside the_rules_of_a_house_are_those_of_the_pipeline

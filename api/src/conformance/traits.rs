@@ -92,6 +92,60 @@ pub(super) async fn a_task_between_attempts_is_recovering<R: Runtime>(h: Stage<R
     assert!(task.await.unwrap_err().is_cancelled());
 }
 
+/// Attempt, retry, most attempts and retries; recovering, exhausted, with a fallback.
+fn recovery<A: task::RecoverableTask>(task: &A) -> ([u32; 4], [bool; 3]) {
+    (
+        [
+            u32::from(task.attempt()),
+            u32::from(task.current_retry()),
+            task.max_attempts(),
+            task.max_retries(),
+        ],
+        [task.is_recovering(), task.is_exhausted(), task.has_fallback()],
+    )
+}
+
+pub(super) async fn a_task_says_how_it_is_recovered<R: Runtime>(h: Stage<R>) {
+    let retry = Retry::immediate().attempts(3).jitter(Jitter::Full);
+    let task = h
+        .to::<u32, u32>()
+        .retry(retry)
+        .fallback(|_| Ok(7))
+        .run(move |cx: Context<R>| {
+            let number = u32::from(cx.attempt());
+            let expected = ([number, number - 1, 3, 2], [number > 1, number == 3, true]);
+            assert_eq!(recovery(&cx), expected);
+            async move { Err(number) }
+        });
+    let seen = task.task_ref();
+    assert_eq!(task::RecoverableTask::retry_strategy(&task), Some(retry));
+    assert_eq!(retry.max_attempts(), 3);
+    assert_eq!(task.await.unwrap(), 7);
+    assert_eq!(recovery(&seen), ([3, 2, 3, 2], [false, true, true]));
+
+    // One attempt that is given up leaves two.
+    let task = h.to::<(), _>().retry(retry).classify(|_: &u32| Verdict::GiveUp);
+    let task = task.run(|| Err(1));
+    let seen = task.task_ref();
+    assert_eq!(task.await.unwrap_err().failure(), Some(&1));
+    assert_eq!(recovery(&seen), ([1, 0, 3, 2], [false, false, false]));
+
+    let waits = h
+        .to::<(), u32>()
+        .retry(Retry::fixed(1_000.seconds()).attempts(2))
+        .run(|| Err(1));
+    until(|| waits.status() == State::Waiting).await;
+    assert_eq!(recovery(&waits), ([1, 0, 2, 1], [true, false, false]));
+    assert!(stop(&waits, Level::Kill));
+    waits.await.unwrap_err();
+
+    let plain = h.to::<u32, Infallible>().run(|| 1);
+    let seen = plain.task_ref();
+    assert_eq!(plain.await.unwrap(), 1);
+    assert_eq!(recovery(&seen), ([1, 0, 1, 0], [false, true, false]));
+    assert_eq!(seen.retry_strategy(), None);
+}
+
 pub(super) async fn the_rules_of_a_house_hold_for_pipelines_too<R: Runtime>(h: Stage<R>) {
     let emission = by_the_house(h.emits::<u32, _>())
         .collect_into::<Vec<u32>>()

@@ -780,15 +780,19 @@ where
         None
     };
     let is_watched = watched.is_some();
-    let header = Header::new(
+    let mut header = Header::new(
         (id.unwrap_or(TaskId::NONE), name, priority),
         now,
         deadline,
         grace,
         parent,
     );
+    header.has_fallback = B::IS_SOME;
     if P::FENCED {
         header.set_fenced(true);
+    }
+    if let Some(retry) = plan.retry() {
+        header.recover_by(retry);
     }
     if let Some(elder) = after {
         header.inherit_from(elder);

@@ -19,6 +19,7 @@ use sweet_async_core::lifecycle::{Cancel, Level, Lifecycle, Reason, Snapshot, St
 use super::TaskId;
 use super::callbacks::{Callback, Callbacks};
 use super::error::{Cancellation, Cause, Rejection, TaskError};
+use super::retry::Retry;
 use super::watch::{Watch, Watching};
 use crate::Moment;
 use crate::hooks::Happening;
@@ -53,6 +54,8 @@ pub(crate) struct Header {
     sealed: Seal,
     /// The work is a closure on a thread that may block.
     fenced: AtomicBool,
+    /// There is work to replace one that has failed for good.
+    pub(crate) has_fallback: bool,
     /// Where the parent lists this task; of one without a parent, where the root does, counted from 1, or 0.
     place: AtomicU32,
     /// The grace period in milliseconds; 49 days at most.
@@ -83,6 +86,8 @@ pub(crate) struct Extra {
     after: OnceLock<Node>,
     /// What accompanies the task.
     watch: OnceLock<Arc<dyn Watching>>,
+    /// The rules by which the work is begun again.
+    retry: OnceLock<Box<Retry>>,
     /// For whoever looks at the live tree.
     notes: OnceLock<Box<Notes>>,
 }
@@ -139,6 +144,7 @@ impl Header {
             priority,
             sealed: Seal::default(),
             fenced: AtomicBool::new(false),
+            has_fallback: false,
             place: AtomicU32::new(0),
             // Rounded up: a short grace period is not none.
             grace: u32::try_from(grace.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX),
@@ -189,6 +195,17 @@ impl Header {
     pub(crate) fn accompany(&self, watch: Arc<dyn Watching>) {
         // Called once, before the task is shared.
         let _ = self.extra().watch.set(watch);
+    }
+
+    /// Lets everybody know the rules by which the work is begun again.
+    pub(crate) fn recover_by(&self, retry: Retry) {
+        // Called once, before the task is shared.
+        let _ = self.extra().retry.set(Box::new(retry));
+    }
+
+    /// The rules by which the work is begun again; `None` of work that is begun once.
+    pub(crate) fn retry(&self) -> Option<&Retry> {
+        self.extra_if_any()?.retry.get().map(|retry| &**retry)
     }
 
     pub(crate) fn watching(&self) -> Option<&Arc<dyn Watching>> {

@@ -61,9 +61,15 @@ pub(crate) trait Plan<R: Runtime, T, E> {
     /// Drops what is left of the work: nothing will be begun again.
     fn clear(&mut self);
 
-    /// How long one attempt may take.
-    fn attempt_timeout(&self) -> Option<Duration> {
+    /// The rules by which it is begun again; `None` of work that is begun once.
+    fn retry(&self) -> Option<Retry> {
         None
+    }
+
+    /// How long one attempt may take.
+    #[inline]
+    fn attempt_timeout(&self) -> Option<Duration> {
+        self.retry()?.limit()
     }
 }
 
@@ -71,6 +77,9 @@ pub(crate) trait Plan<R: Runtime, T, E> {
 pub trait Rescue<T, E> {
     /// The fallback's work.
     type Future: Future<Output = Result<T, E>>;
+
+    /// Whether there is a fallback at all.
+    const IS_SOME: bool = true;
 
     /// Begins the fallback, or hands the error back if there is none.
     fn rescue(&mut self, error: TaskError<E>) -> Result<Begun<Self::Future, E>, TaskError<E>>;
@@ -320,8 +329,8 @@ where
         self.series.next(runtime, cause, spent)
     }
 
-    fn attempt_timeout(&self) -> Option<Duration> {
-        self.series.retry.limit()
+    fn retry(&self) -> Option<Retry> {
+        Some(self.series.retry)
     }
 }
 
@@ -366,8 +375,8 @@ where
         drop(work);
     }
 
-    fn attempt_timeout(&self) -> Option<Duration> {
-        self.series.retry.limit()
+    fn retry(&self) -> Option<Retry> {
+        Some(self.series.retry)
     }
 }
 
@@ -464,8 +473,8 @@ where
         self.work = None;
     }
 
-    fn attempt_timeout(&self) -> Option<Duration> {
-        self.series.retry.limit()
+    fn retry(&self) -> Option<Retry> {
+        Some(self.series.retry)
     }
 }
 
@@ -534,6 +543,8 @@ where
 
 impl<T, E> Rescue<T, E> for NoFallback {
     type Future = Pending<Result<T, E>>;
+
+    const IS_SOME: bool = false;
 
     fn rescue(&mut self, error: TaskError<E>) -> Result<Begun<Self::Future, E>, TaskError<E>> {
         Err(error)

@@ -28,7 +28,7 @@ use crate::guard::RateLimited;
 ///     .attempt_timeout(2.seconds());
 /// # let _ = retry;
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Retry {
     backoff: Backoff,
     attempts: u32,
@@ -168,6 +168,12 @@ impl Retry {
             total: None,
             attempt_timeout: None,
         }
+    }
+
+    /// How many attempts are made at most, the first one included.
+    #[must_use]
+    pub const fn max_attempts(&self) -> u32 {
+        self.attempts
     }
 
     pub(crate) const fn has_total(&self) -> bool {

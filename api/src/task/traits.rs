@@ -16,6 +16,7 @@ use super::context::Context;
 use super::error::{Cancellation, TaskError};
 use super::handle::Task;
 use super::header::TaskRecord;
+use super::retry::Retry;
 use super::view::{AlreadyEnded, Request, TaskRef};
 use super::{Name, TaskId};
 use crate::emit::{Emission, EmitBuilder};
@@ -96,12 +97,34 @@ pub trait CancellableTask {
     }
 }
 
-/// May be made several times.
+/// May be made several times, and replaced when it has failed for good.
+///
+/// Whether a certain error would be tried again is the classifier's to say. That is the caller's closure and belongs to the
+/// work that is under way, so a task cannot be asked; a [`Policy`](crate::guard::Policy), which several tasks share, can:
+/// it is a [`Classify`](super::Classify).
 pub trait RecoverableTask {
-    /// The attempt that runs or ran, counted from 1; 0 before the first.
+    /// The attempt that runs or ran, counted from 1; 0 before the first. Saturates at 65,535.
     fn attempt(&self) -> u16;
+    /// How many attempts are made at most, the first one included; 1 without a retry.
+    fn max_attempts(&self) -> u32;
+    /// The rules by which the work is tried again; `None` if it is begun once.
+    fn retry_strategy(&self) -> Option<Retry>;
     /// Whether an attempt has failed and another one followed or is due.
     fn is_recovering(&self) -> bool;
+    /// Whether there is work to replace one that has failed for good, begun or not.
+    fn has_fallback(&self) -> bool;
+    /// How many attempts follow the first one at most.
+    fn max_retries(&self) -> u32 {
+        self.max_attempts().saturating_sub(1)
+    }
+    /// Which retry runs or ran, counted from 1; 0 in the first attempt and before it.
+    fn current_retry(&self) -> u16 {
+        self.attempt().saturating_sub(1)
+    }
+    /// Whether the last attempt that is made at most has begun: if it fails, no other one follows.
+    fn is_exhausted(&self) -> bool {
+        u32::from(self.attempt()) >= self.max_attempts()
+    }
 }
 
 /// Can be asked what it cost.
@@ -251,9 +274,17 @@ macro_rules! by_record {
             fn attempt(&self) -> u16 {
                 record(self).attempt()
             }
+            fn max_attempts(&self) -> u32 {
+                record(self).max_attempts()
+            }
+            fn retry_strategy(&self) -> Option<Retry> {
+                record(self).retry_strategy()
+            }
             fn is_recovering(&self) -> bool {
-                let seen = record(self).snapshot();
-                seen.state() == State::Waiting || (seen.attempt() > 1 && !seen.state().is_terminal())
+                record(self).is_recovering()
+            }
+            fn has_fallback(&self) -> bool {
+                record(self).has_fallback()
             }
         }
         impl<$($generics)*> MetricsEnabledTask for $task {

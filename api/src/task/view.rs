@@ -12,6 +12,7 @@ use super::TaskId;
 use super::callbacks::Callback;
 use super::error::Cancellation;
 use super::header::{Node, TaskRecord};
+use super::retry::Retry;
 use crate::live::WaitsOn;
 use crate::metrics::{IoMeter, Meter, MeteredIo, TaskMetrics};
 use crate::{Moment, Refused};
@@ -95,6 +96,40 @@ impl TaskRecord {
     #[must_use]
     pub fn attempt(&self) -> u16 {
         self.snapshot().attempt()
+    }
+
+    /// How many attempts are made at most, the first one included; 1 without a retry.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.header().retry().map_or(1, Retry::max_attempts)
+    }
+
+    /// The rules by which the work is tried again; `None` if it is begun once.
+    #[must_use]
+    pub fn retry_strategy(&self) -> Option<Retry> {
+        self.header().retry().copied()
+    }
+
+    /// Whether an attempt has failed and another one followed or is due.
+    #[must_use]
+    pub fn is_recovering(&self) -> bool {
+        let seen = self.snapshot();
+        seen.state() == State::Waiting || (seen.attempt() > 1 && !seen.state().is_terminal())
+    }
+
+    /// Whether the last attempt that is made at most has begun: if it fails, no other one follows.
+    ///
+    /// That none follows may be known only as one has failed: by its error, because of a deadline, or for want of a retry
+    /// budget. [`TaskError::no_retry`](super::TaskError::no_retry) says so then.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        u32::from(self.attempt()) >= self.max_attempts()
+    }
+
+    /// Whether the builder was given a [`fallback`](super::TaskBuilder::fallback), begun or not.
+    #[must_use]
+    pub fn has_fallback(&self) -> bool {
+        self.header().has_fallback
     }
 
     /// When `run` was called.
