@@ -39,6 +39,7 @@ mod root;
 mod runtime;
 mod shutdown;
 pub mod task;
+mod time_left;
 pub mod token;
 mod trace;
 pub mod units;
@@ -53,6 +54,7 @@ pub use shutdown::{Report, shutdown};
 pub use sweet_async_core::Priority;
 pub use sweet_async_core::lifecycle::{Level, Reason, Snapshot, State};
 pub use task::{Context, ParseTaskIdError, Task, TaskBuilder, TaskError, TaskId};
+pub use time_left::{TimeLeft, TimeLeftError};
 
 /// What most programs need, for the preludes of the adapters.
 pub mod prelude {

@@ -9,7 +9,7 @@ use super::Difference;
 use super::stage::{Stage, until, yield_now};
 use crate::prelude::*;
 use crate::task::Limit;
-use crate::{Context, Reason, Runtime, Task};
+use crate::{Context, Moment, Reason, Runtime, Task, TimeLeft};
 
 pub(super) async fn a_timeout_is_not_a_cancellation_and_names_its_deadline<R: Runtime>(h: Stage<R>) {
     let task = h.to::<(), Infallible>().timeout(h.units(5)).run(pending::<()>);
@@ -46,6 +46,53 @@ pub(super) async fn work_that_is_ready_at_its_deadline_counts<R: Runtime>(h: Sta
         value = task.await.ok();
     }
     assert_eq!(value, Some(9));
+}
+
+/// One hop: the caller says what is left to it, and the server takes that over.
+pub(super) async fn one_from_another_process_only_comes_nearer<R: Runtime>(h: Stage<R>) {
+    let server = h.clone();
+    let client = h.to::<(), Infallible>().timeout(600.seconds());
+    let client = client.run(move |cx: Context<R>| async move {
+        let header = TimeLeft::of(&cx).unwrap().less(300.seconds()).to_grpc();
+        let arrived = server.runtime().now();
+        let deadline = TimeLeft::from_grpc(&header).unwrap().deadline(arrived);
+        let all = cx.deadline().unwrap();
+        assert!(deadline < all, "{header}");
+
+        let request = server.to::<Option<Moment>, Infallible>().timeout(3_600.seconds());
+        let request = request.deadline(deadline).run(|cx: Context<R>| async move {
+            let child = cx.child::<Option<Moment>, Infallible>().deadline(Moment::NEVER);
+            child.run(|cx: Context<R>| cx.deadline()).await.unwrap()
+        });
+        assert_eq!(request.deadline(), Some(deadline));
+        assert_eq!(request.await.unwrap(), Some(deadline));
+        let sooner = server
+            .to::<(), Infallible>()
+            .deadline(all)
+            .timeout(1.seconds())
+            .run(|| ());
+        assert!(sooner.deadline().unwrap() < deadline);
+        let child = cx
+            .child::<(), Infallible>()
+            .deadline(all + 1.seconds())
+            .run(|| ());
+        assert_eq!(child.deadline(), Some(all));
+    });
+    client.await.unwrap();
+
+    // One that is over when it arrives is not begun.
+    let begun = Arc::new(AtomicBool::new(false));
+    let over = h.to::<(), Infallible>().deadline(h.runtime().now()).run({
+        let begun = Arc::clone(&begun);
+        move || begun.store(true, Ordering::Relaxed)
+    });
+    let Cause::TimedOut(timed_out) = over.await.unwrap_err().into_cause() else {
+        panic!("another end")
+    };
+    assert_eq!(
+        (timed_out.limit, begun.load(Ordering::Relaxed)),
+        (Limit::Own, false)
+    );
 }
 
 /// Tries with longer and longer deadlines until one is not over before the machine gets to the tasks.

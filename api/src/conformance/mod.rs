@@ -188,6 +188,7 @@ macro_rules! conformance {
             deadline {
                 inside a_timeout_is_not_a_cancellation_and_names_its_deadline
                 inside work_that_is_ready_at_its_deadline_counts
+                inside one_from_another_process_only_comes_nearer
                 inside a_child_that_ends_at_its_parents_deadline_names_the_parent
                 inside a_child_of_a_parent_that_times_out_learns_that_it_was_the_deadline
                 inside a_link_of_a_chain_ends_at_the_deadline_of_the_first

@@ -72,7 +72,7 @@ pub struct Hedging<C> {
 struct Config {
     name: Cow<'static, str>,
     priority: Priority,
-    timeout: Option<Duration>,
+    timeout: Option<Timeout>,
     grace: Duration,
     cancel_on_drop: Option<Level>,
     guarding: Guarding,
@@ -83,6 +83,15 @@ struct Config {
     /// Whether the parent keeps a place for it.
     reserved: bool,
     hooks: Option<Arc<Hooks>>,
+}
+
+/// When a task has taken too long: the earlier of two.
+#[derive(Clone, Copy, Debug)]
+struct Timeout {
+    /// After it was started.
+    after: Option<Duration>,
+    /// Whenever it is started.
+    at: Moment,
 }
 
 impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
@@ -132,7 +141,27 @@ impl<R: Runtime, T, E, P, B> TaskBuilder<R, T, E, P, B> {
     /// Children inherit the deadline. An inherited deadline that is earlier stays in force. Work that is ready when its
     /// deadline passes counts as ready. The fallback, if there is one, runs under the inherited deadline only.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.config.timeout = Some(timeout);
+        let at = match self.config.timeout {
+            Some(before) => before.at,
+            None => Moment::NEVER,
+        };
+        self.config.timeout = Some(Timeout {
+            after: Some(timeout),
+            at,
+        });
+        self
+    }
+
+    /// Ends the task with a timeout error at `deadline`, whenever it is started; with a [`timeout`](Self::timeout) as well,
+    /// the earlier one counts, and so does an inherited one. A task that is started later than that does not begin its work.
+    ///
+    /// It is what a request says that comes from another process; see [`TimeLeft`](crate::TimeLeft).
+    pub const fn deadline(mut self, deadline: Moment) -> Self {
+        let after = match self.config.timeout {
+            Some(before) => before.after,
+            None => None,
+        };
+        self.config.timeout = Some(Timeout { after, at: deadline });
         self
     }
 
@@ -351,7 +380,7 @@ where
             classify,
             hedge,
         } = self.policy;
-        let invalid = retry.check(self.config.timeout).err();
+        let invalid = retry.check(self.config.timeout()).err();
         let guards = self.config.guarding.all();
         launch(
             self.runtime,
@@ -460,7 +489,7 @@ where
         M: 'static,
     {
         let Retrying { retry, classify } = self.policy;
-        let invalid = retry.check(self.config.timeout).err();
+        let invalid = retry.check(self.config.timeout()).err();
         launch(
             self.runtime,
             self.config,
@@ -520,7 +549,7 @@ where
         M: 'static,
     {
         let Retrying { retry, classify } = self.policy;
-        let invalid = retry.check(self.config.timeout).err();
+        let invalid = retry.check(self.config.timeout()).err();
         let plan = Repeated::<W, Args, M, C>::new(work, retry, classify);
         launch_by(
             self.runtime,
@@ -555,7 +584,7 @@ where
         M: 'static,
     {
         let Retrying { retry, classify } = self.policy;
-        let invalid = retry.check(self.config.timeout).err();
+        let invalid = retry.check(self.config.timeout()).err();
         launch(
             self.runtime,
             self.config,
@@ -763,7 +792,7 @@ where
     } = config;
     let now = runtime.now();
     let id = TaskId::next();
-    let own = timeout.map_or(Moment::NEVER, |timeout| now + timeout);
+    let own = timeout.map_or(Moment::NEVER, |timeout| timeout.end(now));
     let deadline = match after.as_ref().or(parent.as_ref()) {
         None => own,
         Some(elder) => own.min(elder.header().deadline),
@@ -801,7 +830,7 @@ where
         header.accompany(watched);
     }
     let record = Arc::new(TaskRecord::new(header, Slot::new()));
-    let invalid = if timeout == Some(Duration::ZERO) {
+    let invalid = if timeout.and_then(|timeout| timeout.after) == Some(Duration::ZERO) {
         Some(Invalid::ZeroTimeout)
     } else {
         invalid
@@ -869,6 +898,22 @@ where
         .slot
         .put(Err(record.header().error(Cause::Rejected(rejection))));
     Task::new(record, runtime, None, None)
+}
+
+impl Timeout {
+    fn end(self, started: Moment) -> Moment {
+        match self.after {
+            Some(after) => self.at.min(started + after),
+            None => self.at,
+        }
+    }
+}
+
+impl Config {
+    /// The stated length of time, if there is one.
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout?.after
+    }
 }
 
 impl<R: Clone, T, E, P: Clone, B: Clone> Clone for TaskBuilder<R, T, E, P, B> {
