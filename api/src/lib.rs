@@ -75,6 +75,8 @@ pub mod prelude {
         SpawningTask as _, Supervisor, TaskError, Verdict, Within,
     };
     #[doc(no_inline)]
+    pub use crate::token::CancellationToken;
+    #[doc(no_inline)]
     pub use crate::units::DurationUnits as _;
     #[doc(no_inline)]
     pub use crate::{Level, Priority, Runtime as _, State};

@@ -96,7 +96,7 @@ pub use scope::{Cancelled, Panicked, Scope};
 #[doc(no_inline)]
 pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
 #[doc(no_inline)]
-pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};
+pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, token, units};
 pub use timer::Sleep;
 pub use wait::{InsideWorker, Wait, WaitError};
 

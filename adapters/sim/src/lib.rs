@@ -85,7 +85,7 @@ pub use strategy::Strategy;
 #[doc(no_inline)]
 pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
 #[doc(no_inline)]
-pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};
+pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, token, units};
 pub use timer::Sleep;
 
 /// Where tasks begin: `AsyncTask::to::<T>()`.

@@ -46,7 +46,7 @@ pub use runtime::{Sleep, Smol, block_on};
 #[doc(no_inline)]
 pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
 #[doc(no_inline)]
-pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};
+pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, token, units};
 
 /// Where tasks begin: `AsyncTask::to::<T>()`.
 pub type AsyncTask<E> = sweet_async_api::Entry<Smol, E>;

@@ -55,7 +55,7 @@ pub use runtime::{Sleep, Tokio};
 #[doc(no_inline)]
 pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
 #[doc(no_inline)]
-pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, units};
+pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, token, units};
 
 /// Where tasks begin: `AsyncTask::to::<T>()`.
 pub type AsyncTask<E> = sweet_async_api::Entry<Tokio, E>;
