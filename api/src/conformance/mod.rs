@@ -286,6 +286,7 @@ macro_rules! conformance {
                 inside a_token_never_changes_its_answer
                 inside neither_depth_nor_width_is_a_limit_for_tokens
                 inside a_task_obeys_a_token
+                inside tasks_that_obey_each_other_may_be_a_long_chain
                 inside the_token_of_a_task_is_cancelled_with_it
             }
             combine {

@@ -271,6 +271,23 @@ pub(super) async fn a_task_obeys_a_token<R: Runtime>(h: Stage<R>) {
     assert_eq!(refused.state, State::Cancelled);
 }
 
+pub(super) async fn tasks_that_obey_each_other_may_be_a_long_chain<R: Runtime>(h: Stage<R>) {
+    let first = CancellationToken::new();
+    let mut above = first.clone();
+    let mut tasks = Vec::new();
+    for _ in 0..20_000 {
+        let task = h.to::<(), Infallible>().run(pending::<()>);
+        task.task_ref().cancel_with(&above).unwrap();
+        above = task.token();
+        tasks.push(task);
+    }
+    first.cancel_because(Level::Kill, Reason::Superseded);
+    assert_eq!(above.cancellation(), Some(told(Level::Kill, Reason::Superseded)));
+    for task in tasks {
+        assert!(task.await.is_err());
+    }
+}
+
 pub(super) async fn the_token_of_a_task_is_cancelled_with_it<R: Runtime>(h: Stage<R>) {
     let (hand_out, handed) = async_channel::bounded(2);
     let parent = h.to::<(), Infallible>().run(move |cx: Context<R>| async move {

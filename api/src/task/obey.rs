@@ -2,6 +2,8 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
 use core::sync::atomic::{Ordering, fence};
@@ -44,8 +46,8 @@ impl TaskRef {
     /// token's level and for its reason, by the thread that cancels the token.
     ///
     /// A task may obey several tokens, and then stops with the first. When it has ended it is forgotten by all of them. A
-    /// token that was cancelled before stops the task at once. Tasks that obey the [token](TaskRecord::token) of a task
-    /// that obeys that of another, and so on, are told one inside the other: a chain of thousands is too long.
+    /// token that was cancelled before stops the task at once. Tasks may obey each other's [tokens](TaskRecord::token), in
+    /// chains of any length.
     ///
     /// # Errors
     /// [`AlreadyEnded`] when there is nothing left to stop.
@@ -90,12 +92,56 @@ struct Stop {
     token: WeakToken,
 }
 
-impl Wake for Stop {
-    fn wake(self: Arc<Self>) {
+impl Stop {
+    fn stop(&self) {
         let told = self.token.cancellation();
         if let (Some(told), Some(task)) = (told, self.task.upgrade()) {
             // Refused only if the task is over.
             let _ = task.cancel_tree(told.level, told.reason, None);
         }
     }
+}
+
+impl Wake for Stop {
+    fn wake(self: Arc<Self>) {
+        let begun = NEXT.try_with(|next| match &mut *next.borrow_mut() {
+            Some(next) => {
+                next.push(Arc::clone(&self));
+                false
+            }
+            next => {
+                *next = Some(Vec::new());
+                true
+            }
+        });
+        match begun {
+            // Whoever is at it on this thread stops this one too, but not inside the one before.
+            Ok(false) => {}
+            Ok(true) => {
+                let _over = Over;
+                let mut one = Some(self);
+                while let Some(stop) = one {
+                    stop.stop();
+                    one = NEXT.with(|next| next.borrow_mut().as_mut()?.pop());
+                }
+            }
+            // The thread is about to end.
+            Err(_) => self.stop(),
+        }
+    }
+}
+
+/// Nobody is at it any more, also if a waker has panicked.
+struct Over;
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        let left = NEXT.with(|next| next.borrow_mut().take());
+        drop(left);
+    }
+}
+
+std::thread_local! {
+    /// Whom this thread has still to stop, while it stops one: the length of a chain is no limit.
+    static NEXT: RefCell<Option<Vec<Arc<Stop>>>> = const { RefCell::new(None) };
 }
