@@ -49,6 +49,27 @@ pub(super) async fn a_task_that_is_not_metered_says_so<R: Runtime>(h: Stage<R>) 
     assert_eq!(metrics.mean_poll(), Measured::NotInstrumented);
 }
 
+/// Nobody has installed a source here.
+pub(super) async fn memory_is_no_figure_where_no_allocator_says_so<R: Runtime>(h: Stage<R>) {
+    for metrics in [Metrics::time(), Metrics::time().memory()] {
+        let tasks = [
+            h.to::<Vec<u8>, Infallible>()
+                .metrics(metrics)
+                .run(|| async { vec![1; 10_000] }),
+            h.to::<Vec<u8>, Infallible>()
+                .metrics(metrics)
+                .run_blocking(|| vec![1; 10_000]),
+        ];
+        for task in tasks {
+            let seen = task.task_ref();
+            assert_eq!(task.await.unwrap().len(), 10_000);
+            let metrics = seen.metrics();
+            assert_eq!(metrics.memory, Measured::NotInstrumented);
+            assert!(metrics.polls.is_measured() && !metrics.to_string().contains("allocated"));
+        }
+    }
+}
+
 pub(super) async fn polls_are_those_that_the_work_saw<R: Runtime>(h: Stage<R>) {
     let polls = Arc::new(AtomicU64::new(0));
     let (go, gone) = sign();

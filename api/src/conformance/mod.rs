@@ -413,6 +413,7 @@ macro_rules! conformance {
                 inside a_metered_task_misses_no_wake_up
                 inside the_processors_time_goes_to_whoever_used_it
                 inside bytes_are_counted_for_the_task_that_moved_them
+                inside memory_is_no_figure_where_no_allocator_says_so
             }
             stress {
                 outside each_task_ends_once_and_the_books_balance

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::cpu::{CpuUsage, Reading};
 use super::io::IoUsage;
+use super::memory::MemoryUsage;
 
 /// A figure, or that nobody measured it.
 ///
@@ -78,6 +79,7 @@ impl<T: fmt::Display> fmt::Display for Measured<T> {
 pub struct Metrics {
     pub(crate) children: bool,
     pub(crate) cpu: Option<Reading>,
+    pub(crate) memory: bool,
 }
 
 impl Metrics {
@@ -86,6 +88,7 @@ impl Metrics {
         Self {
             children: false,
             cpu: None,
+            memory: false,
         }
     }
 
@@ -101,6 +104,13 @@ impl Metrics {
     /// met, so that short polls are told apart in the sum over many.
     pub const fn cpu_user_and_system(mut self) -> Self {
         self.cpu = Some(Reading::Split);
+        self
+    }
+
+    /// Also the memory that the task allocates and frees, if the process has an allocator that says so; see
+    /// [`install_memory_source`](super::install_memory_source).
+    pub const fn memory(mut self) -> Self {
+        self.memory = true;
         self
     }
 
@@ -137,6 +147,8 @@ pub struct TaskMetrics {
     pub in_closure: Measured<Duration>,
     /// The time that a processor worked for the task, in its polls and in its blocking closure up to its return.
     pub cpu: Measured<CpuUsage>,
+    /// What it allocated and freed, if the allocator says so; see [`MemoryUsage`].
+    pub memory: Measured<MemoryUsage>,
     /// What it read and wrote, if it has readers or writers that count; see [`MeteredIo`](super::MeteredIo).
     pub io: Measured<IoUsage>,
 }
@@ -186,6 +198,9 @@ impl fmt::Display for TaskMetrics {
             if let Measured::Value(time) = time {
                 write!(f, ", {what} {time:.1?}")?;
             }
+        }
+        if let Measured::Value(memory) = self.memory {
+            write!(f, ", {memory}")?;
         }
         if let Measured::Value(io) = self.io {
             write!(f, ", read {} bytes, wrote {}", io.read.bytes, io.written.bytes)?;

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use super::cpu::{CpuMeter, CpuUsage};
 use super::io::IoSums;
+use super::memory::{MemoryMeter, ThreadMemory};
 use super::{Measured, Metrics, TaskMetrics};
 use crate::Moment;
 
@@ -32,19 +33,21 @@ pub(crate) struct Meter {
     longest_delay: AtomicU64,
     in_closure: AtomicU64,
     cpu: Option<CpuMeter>,
+    memory: Option<Box<MemoryMeter>>,
     /// Made with the first reader or writer that counts.
     io: OnceLock<Box<IoSums>>,
 }
 
-/// When a blocking closure was called, and what its thread had used by then.
+/// When a blocking closure was called, and what its thread had used and allocated by then.
 #[derive(Debug)]
 pub(crate) struct Called {
     at: Moment,
     cpu: Option<CpuUsage>,
+    memory: Option<ThreadMemory>,
 }
 
 impl Meter {
-    pub(crate) const fn new(asked: Metrics) -> Self {
+    pub(crate) fn new(asked: Metrics) -> Self {
         Self {
             asked,
             woken: AtomicU64::new(UNSET),
@@ -58,10 +61,8 @@ impl Meter {
             longest_delay: AtomicU64::new(0),
             in_closure: AtomicU64::new(0),
             io: OnceLock::new(),
-            cpu: match asked.cpu {
-                Some(reading) => Some(CpuMeter::new(reading)),
-                None => None,
-            },
+            cpu: asked.cpu.map(CpuMeter::new),
+            memory: asked.memory.then(MemoryMeter::new).flatten().map(Box::new),
         }
     }
 
@@ -77,6 +78,9 @@ impl Meter {
 
     /// A poll begins. The clock is not read for the first: that one begins when the task starts.
     pub(crate) fn begin(&self, now: impl FnOnce() -> Moment) {
+        if let Some(memory) = &self.memory {
+            memory.begin();
+        }
         if let Some(cpu) = &self.cpu {
             cpu.begin();
         }
@@ -101,6 +105,9 @@ impl Meter {
         if let Some(cpu) = &self.cpu {
             cpu.end();
         }
+        if let Some(memory) = &self.memory {
+            memory.end();
+        }
         let began = self.began.swap(UNSET, Ordering::Relaxed);
         let began = match began {
             UNSET => None,
@@ -121,6 +128,7 @@ impl Meter {
         Called {
             at,
             cpu: self.cpu.as_ref().and_then(CpuMeter::read),
+            memory: self.memory.as_ref().and_then(|memory| memory.read()),
         }
     }
 
@@ -130,6 +138,9 @@ impl Meter {
         add(&self.in_closure, nanos);
         if let (Some(cpu), Some(before)) = (&self.cpu, called.cpu) {
             cpu.add(before);
+        }
+        if let (Some(memory), Some(before)) = (&self.memory, called.memory) {
+            memory.add(before);
         }
     }
 
@@ -147,13 +158,15 @@ impl Meter {
         metrics.delayed = time(&self.delayed);
         metrics.longest_delay = time(&self.longest_delay);
         metrics.in_closure = time(&self.in_closure);
-        {
-            metrics.io = self.io.get().map(|io| io.usage()).into();
-            metrics.cpu = self
-                .cpu
-                .as_ref()
-                .map_or(Measured::NotInstrumented, CpuMeter::used);
-        }
+        metrics.io = self.io.get().map(|io| io.usage()).into();
+        metrics.cpu = self
+            .cpu
+            .as_ref()
+            .map_or(Measured::NotInstrumented, CpuMeter::used);
+        metrics.memory = self
+            .memory
+            .as_ref()
+            .map_or(Measured::NotInstrumented, |memory| memory.used());
     }
 }
 

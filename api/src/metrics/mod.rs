@@ -26,7 +26,10 @@ mod cpu;
 #[cfg(feature = "metrics-export")]
 mod export;
 mod io;
+#[cfg(feature = "jemalloc")]
+mod jemalloc;
 mod measured;
+mod memory;
 mod meter;
 mod stats;
 
@@ -34,7 +37,10 @@ pub use cpu::CpuUsage;
 #[cfg(feature = "metrics-export")]
 pub use export::Export;
 pub use io::{IoMeter, IoUsage, MeteredIo, Moved};
+#[cfg(feature = "jemalloc")]
+pub use jemalloc::jemalloc;
 pub use measured::{Measured, Metrics, TaskMetrics};
+pub use memory::{MemorySource, MemorySourceError, MemoryUsage, ThreadMemory, install_memory_source};
 pub(crate) use meter::Meter;
 pub use stats::{ExecutionStats, RunTimes, StatsSnapshot};
 

@@ -1,12 +1,14 @@
-//! The meter by a clock that is moved by hand.
+//! The meter by a clock, and by an allocator's totals, that are moved by hand.
 
+use core::cell::Cell;
 use core::time::Duration;
 
 use sweet_async_core::stats::Counter;
 
 use super::measured::mean;
+use super::memory::MemoryMeter;
 use super::meter::Meter;
-use super::{ExecutionStats, Measured, Metrics, TaskMetrics};
+use super::{ExecutionStats, Measured, MemoryUsage, Metrics, TaskMetrics, ThreadMemory};
 use crate::Moment;
 
 fn read(meter: &Meter) -> TaskMetrics {
@@ -150,4 +152,63 @@ fn a_line_says_what_was_measured_and_nothing_else() {
         ..TaskMetrics::default()
     };
     assert_eq!(some.to_string(), "2 attempts, queued 1.5ms, 6 polls, busy 64.0ms");
+}
+
+std::thread_local! {
+    static TOTALS: Cell<Option<ThreadMemory>> = const { Cell::new(None) };
+}
+
+/// The thread has allocated and freed so much in all.
+fn total(allocated: u64, freed: u64) {
+    TOTALS.set(Some(ThreadMemory { allocated, freed }));
+}
+
+#[test]
+fn what_is_allocated_between_two_polls_is_somebody_elses() {
+    let meter = MemoryMeter::of(|| TOTALS.get());
+    total(100, 40);
+    meter.begin();
+    total(160, 45);
+    meter.end();
+    total(900, 800);
+    meter.begin();
+    total(910, 870);
+    meter.end();
+    // Ended already.
+    total(999, 999);
+    meter.end();
+    let used = meter.used().value().unwrap();
+    let expected = MemoryUsage {
+        allocated: 70,
+        freed: 75,
+        peak: 55,
+    };
+    assert_eq!((used, used.kept()), (expected, -5));
+    assert_eq!(used.to_string(), "allocated 70 bytes, freed 75");
+}
+
+#[test]
+fn sums_that_lack_something_are_none() {
+    let meter = MemoryMeter::of(|| TOTALS.get());
+    assert_eq!(meter.used(), Measured::Value(MemoryUsage::default()));
+    total(1, 0);
+    meter.begin();
+    TOTALS.set(None);
+    meter.end();
+    total(2, 0);
+    meter.begin();
+    meter.end();
+    assert_eq!(meter.used(), Measured::NotInstrumented);
+}
+
+#[test]
+fn what_is_kept_stops_at_either_end() {
+    let usage = |allocated, freed| MemoryUsage {
+        allocated,
+        freed,
+        peak: 0,
+    };
+    assert_eq!(usage(u64::MAX, 0).kept(), i64::MAX);
+    assert_eq!(usage(0, u64::MAX).kept(), i64::MIN);
+    assert_eq!(usage(u64::MAX, u64::MAX - 1).kept(), 1);
 }
