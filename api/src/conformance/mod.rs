@@ -400,6 +400,7 @@ macro_rules! conformance {
                 inside a_blocking_closure_runs_inside_the_span
                 inside failures_retries_and_cancellations_are_events
                 inside a_subscriber_that_panics_costs_the_task_nothing
+                inside a_task_that_is_not_traced_has_no_span_nor_has_anybody_below
                 inside without_a_subscriber_nothing_is_traced
             }
             metrics {

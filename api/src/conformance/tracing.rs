@@ -380,6 +380,48 @@ impl Subscriber for Later {
     }
 }
 
+pub(super) async fn a_task_that_is_not_traced_has_no_span_nor_has_anybody_below<R: Runtime>(h: Stage<R>) {
+    let capture = Capture::default();
+    let dispatch = capture.dispatch();
+    let here = dispatch.clone();
+    let work = move |cx: Context<R>| async move {
+        let below = cx.child::<(TaskId, bool), Infallible>();
+        let below = below.run(|cx: Context<R>| (cx.id(), cx.is_tracing_enabled()));
+        let seen = cx.child::<(TaskId, bool), Infallible>().tracing(true);
+        let seen = with_default(&here, || {
+            seen.run(|cx: Context<R>| (cx.id(), cx.is_tracing_enabled()))
+        });
+        (cx.is_tracing_enabled(), below.await.unwrap(), seen.await.unwrap())
+    };
+    let (plain, quiet) = with_default(&dispatch, || {
+        let to = || h.to::<_, Infallible>();
+        // One that is accompanied all the same is no span either.
+        let quiet = [to().tracing(false), to().tracing(false).metered()];
+        let quiet = quiet.map(|builder| builder.run(work.clone()));
+        (to().run(work), quiet)
+    });
+    let id = plain.id();
+    let (inside, below, asked) = plain.await.unwrap();
+    let (span, _) = capture.span_of(id);
+    assert!(inside);
+    for (child, heard) in [below, asked] {
+        assert!(heard);
+        assert_eq!(capture.span_of(child).1, Some(span));
+    }
+    for task in quiet {
+        let id = task.id();
+        let (inside, (below, heard), (asked, heard_of)) = task.await.unwrap();
+        assert!(!inside && !heard && heard_of);
+        assert_eq!(capture.span_of(asked).1, None);
+        let silent = [id, below].map(|id| id.to_string());
+        for seen in capture.all() {
+            if let Seen::Opened { fields, .. } | Seen::Said { fields, .. } = seen {
+                assert!(!silent.contains(&fields["id"]), "{fields:?}");
+            }
+        }
+    }
+}
+
 pub(super) async fn without_a_subscriber_nothing_is_traced<R: Runtime>(h: Stage<R>) {
     let task = h.to::<bool, Infallible>().run(|cx: Context<R>| async move {
         cx.record_error(&ItFailed);

@@ -49,6 +49,8 @@ struct Settings<R: Runtime> {
     keep: usize,
     strict: bool,
     breaker: Option<CircuitBreaker>,
+    #[cfg(feature = "tracing")]
+    traced: Option<bool>,
 }
 
 impl<R: Runtime, T, E> EmitBuilder<R, T, E> {
@@ -65,6 +67,8 @@ impl<R: Runtime, T, E> EmitBuilder<R, T, E> {
             keep: KEPT_ERRORS,
             strict: false,
             breaker: None,
+            #[cfg(feature = "tracing")]
+            traced: None,
         };
         Self {
             clock: Undated,
@@ -98,6 +102,13 @@ impl<R: Runtime, T, E, M, K> EmitBuilder<R, T, E, M, K> {
     /// How long what is in flight may take after a graceful cancellation; see [`TaskBuilder::grace`].
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.settings.grace = Some(grace);
+        self
+    }
+
+    /// Whether the pipeline's tasks are spans; see [`TaskBuilder::tracing`].
+    #[cfg(feature = "tracing")]
+    pub const fn tracing(mut self, traced: bool) -> Self {
+        self.settings.traced = Some(traced);
         self
     }
 
@@ -281,6 +292,8 @@ where
             keep,
             strict,
             breaker,
+            #[cfg(feature = "tracing")]
+            traced,
         } = settings;
         let ledger = Arc::new(Ledger::default());
         let plan = Plan {
@@ -307,6 +320,10 @@ where
         }
         if let Some(parent) = parent {
             builder = builder.parent(&parent);
+        }
+        #[cfg(feature = "tracing")]
+        if let Some(traced) = traced {
+            builder = builder.tracing(traced);
         }
         let task = builder.run(move |cx: Context<R>| drive(cx, plan));
         Emission { task, ledger }

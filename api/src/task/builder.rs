@@ -16,7 +16,7 @@ use super::context::Context;
 use super::driver::{Driver, GRACE, Guarding};
 use super::error::{Cause, Invalid, Rejection, TaskError};
 use super::handle::Task;
-use super::header::{Bond, Header, Node, TaskRecord};
+use super::header::{Bond, Header, Kind, Node, TaskRecord};
 use super::plan::{
     Blocking, BlockingAgain, BlockingResult, Fallback, Hedged, NoFallback, Once, Plan, Repeated, Rescue,
 };
@@ -83,6 +83,9 @@ struct Config {
     /// Whether the parent keeps a place for it.
     reserved: bool,
     hooks: Option<Arc<Hooks>>,
+    /// Whether the task is a span; `None` is as the parent is.
+    #[cfg(feature = "tracing")]
+    traced: Option<bool>,
 }
 
 /// When a task has taken too long: the earlier of two.
@@ -112,6 +115,8 @@ impl<R: Runtime, T, E> TaskBuilder<R, T, E> {
             metrics: None,
             reserved: false,
             hooks: None,
+            #[cfg(feature = "tracing")]
+            traced: None,
         };
         Self {
             runtime,
@@ -237,6 +242,17 @@ impl<R: Runtime, T, E, P, B> TaskBuilder<R, T, E, P, B> {
     pub fn hook(mut self, hook: impl Hook + 'static) -> Self {
         let before = self.config.hooks.take();
         self.config.hooks = Some(Arc::new(Hooks::new(Arc::new(hook), before)));
+        self
+    }
+
+    /// Whether the task is a span where a subscriber listens, and says in it what happens. If nothing is said, it is what its
+    /// parent is; a task without a parent is a span. With the feature `tracing`.
+    ///
+    /// `false` holds for everybody below as well, but for those that say `true`; the span of such a one lies in none of the
+    /// tasks above it.
+    #[cfg(feature = "tracing")]
+    pub const fn tracing(mut self, traced: bool) -> Self {
+        self.config.traced = Some(traced);
         self
     }
 
@@ -789,6 +805,8 @@ where
         metrics,
         reserved,
         hooks,
+        #[cfg(feature = "tracing")]
+        traced,
     } = config;
     let now = runtime.now();
     let id = TaskId::next();
@@ -797,14 +815,27 @@ where
         None => own,
         Some(elder) => own.min(elder.header().deadline),
     };
+    #[cfg(feature = "tracing")]
+    let traced = traced.unwrap_or_else(|| {
+        parent
+            .as_ref()
+            .is_none_or(|parent| parent.header().kind.is_traced())
+    });
+    #[cfg(not(feature = "tracing"))]
+    let traced = false;
     let may_be_watched = metrics.is_some()
         || hooks.is_some()
         || parent.is_some()
         || runtime.root().has_hook()
-        || trace::is_on();
+        || (traced && trace::is_on());
     let watched = if may_be_watched {
         let task = (id.unwrap_or(TaskId::NONE), &*name);
-        watch(task, Wanted { metrics, hooks }, parent.as_ref(), &runtime)
+        let own = Wanted {
+            metrics,
+            hooks,
+            traced,
+        };
+        watch(task, own, parent.as_ref(), &runtime)
     } else {
         None
     };
@@ -816,7 +847,7 @@ where
         grace,
         parent,
     );
-    header.has_fallback = B::IS_SOME;
+    header.kind = Kind::new(B::IS_SOME, traced);
     if P::FENCED {
         header.set_fenced(true);
     }

@@ -54,8 +54,8 @@ pub(crate) struct Header {
     sealed: Seal,
     /// The work is a closure on a thread that may block.
     fenced: AtomicBool,
-    /// There is work to replace one that has failed for good.
-    pub(crate) has_fallback: bool,
+    /// What was known of it as it was made.
+    pub(crate) kind: Kind,
     /// Where the parent lists this task; of one without a parent, where the root does, counted from 1, or 0.
     place: AtomicU32,
     /// The grace period in milliseconds; 49 days at most.
@@ -72,6 +72,10 @@ pub(crate) struct Header {
     ended: AtomicU64,
     extra: OnceLock<Box<Extra>>,
 }
+
+/// What is known of a task as it is made, in one byte: the record has no more that is free.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind(u8);
 
 /// What most tasks never need.
 #[derive(Default)]
@@ -144,7 +148,7 @@ impl Header {
             priority,
             sealed: Seal::default(),
             fenced: AtomicBool::new(false),
-            has_fallback: false,
+            kind: Kind::new(false, true),
             place: AtomicU32::new(0),
             // Rounded up: a short grace period is not none.
             grace: u32::try_from(grace.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX),
@@ -439,6 +443,23 @@ impl Header {
         if let Some(bond) = children.bond() {
             bond.room.notify(1);
         }
+    }
+}
+
+impl Kind {
+    pub(crate) const fn new(has_fallback: bool, traced: bool) -> Self {
+        Self(has_fallback as u8 | (traced as u8) << 1)
+    }
+
+    /// There is work to replace one that has failed for good.
+    pub(crate) const fn has_fallback(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// The task is a span if anybody listens, and so are those below it unless they say otherwise.
+    #[cfg(feature = "tracing")]
+    pub(crate) const fn is_traced(self) -> bool {
+        self.0 & 2 != 0
     }
 }
 

@@ -222,6 +222,10 @@ pub trait AsyncTaskBuilder: Sized {
     /// How long a task that is cancelled gracefully may take before it is killed.
     #[must_use]
     fn grace(self, grace: Duration) -> Self;
+    /// Whether the task is a span of `tracing`, and those below it. With the feature of that name.
+    #[cfg(feature = "tracing")]
+    #[must_use]
+    fn tracing(self, traced: bool) -> Self;
 }
 
 /// Implements the traits of a running task by way of its record.
@@ -344,6 +348,10 @@ macro_rules! by_methods {
             }
             fn grace(self, grace: Duration) -> Self {
                 Self::grace(self, grace)
+            }
+            #[cfg(feature = "tracing")]
+            fn tracing(self, traced: bool) -> Self {
+                Self::tracing(self, traced)
             }
         }
     };

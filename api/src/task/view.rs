@@ -129,7 +129,7 @@ impl TaskRecord {
     /// Whether the builder was given a [`fallback`](super::TaskBuilder::fallback), begun or not.
     #[must_use]
     pub fn has_fallback(&self) -> bool {
-        self.header().has_fallback
+        self.header().kind.has_fallback()
     }
 
     /// When `run` was called.

@@ -18,6 +18,8 @@ use crate::{Moment, Root, Runtime};
 pub(crate) struct Wanted {
     pub(crate) metrics: Option<Metrics>,
     pub(crate) hooks: Option<Arc<Hooks>>,
+    /// Whether it is a span, if anybody listens.
+    pub(crate) traced: bool,
 }
 
 /// What accompanies a task.
@@ -92,7 +94,7 @@ impl Watch {
             None => hooks_above,
             Some(own) => Some(own.under(hooks_above)),
         };
-        let trace = if trace::is_on() {
+        let trace = if own.traced && trace::is_on() {
             Trace::start(id, name, trace_above)
         } else {
             None

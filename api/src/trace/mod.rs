@@ -8,6 +8,8 @@
 //! What happens to the task is an event in its span, with `id`, `name` and `attempt`: failures and what becomes of them at the
 //! level WARN, being told to stop at INFO, the rest at DEBUG.
 //!
+//! [`TaskBuilder::tracing`](crate::TaskBuilder) leaves out a task and everybody below it.
+//!
 //! A subscriber that panics costs the task nothing but that span or event. Without a subscriber, a task costs one relaxed
 //! load more, where it is made; without the feature, nothing.
 
