@@ -287,7 +287,10 @@ impl Histories {
                     assert_eq!(next, attempt, "{told:?}");
                     State::Running
                 }
-                (Happening::FallingBack, Some(State::Running)) => State::Running,
+                (
+                    Happening::Queued { .. } | Happening::Admitted { .. } | Happening::FallingBack,
+                    Some(State::Running),
+                ) => State::Running,
                 (Happening::Told(cancellation), Some(same)) => {
                     assert!(Some(cancellation.level) > level, "{told:?}");
                     level = Some(cancellation.level);

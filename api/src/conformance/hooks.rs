@@ -156,6 +156,46 @@ pub(super) async fn each_level_of_a_cancellation_is_told<R: Runtime>(h: Stage<R>
     }
 }
 
+pub(super) async fn a_wait_for_a_guard_is_told_and_how_it_ended<R: Runtime>(h: Stage<R>) {
+    let log = Log::default();
+    let limit = ConcurrencyLimit::fixed(1).build().unwrap();
+    let limited = || {
+        let builder = h.to::<(), Infallible>().hook(log.clone());
+        builder.with_concurrency_limit(&limit)
+    };
+    let (arrive, arrived) = sign();
+    let (release, released) = sign();
+    let first = limited().run(move || async move {
+        arrive.give();
+        released.given().await;
+    });
+    arrived.given().await;
+    let waits = limited().run(|| async {});
+    let tells = |task: TaskId, what| log.of(task).contains(&what);
+    let queued = Happening::Queued { attempt: 1 };
+    until(|| tells(waits.id(), queued)).await;
+    let leaves = limited().run(|| async {});
+    until(|| tells(leaves.id(), queued)).await;
+    let ids = [first.id(), waits.id(), leaves.id()];
+    leaves.cancel(Level::Kill).unwrap();
+    assert!(leaves.await.unwrap_err().is_cancelled());
+    release.give();
+    first.await.unwrap();
+    waits.await.unwrap();
+    let [first, waits, leaves] = ids.map(|id| log.of(id).split_off(2));
+    let completed = Happening::Ended(State::Completed);
+    assert_eq!(first, [completed]);
+    assert_eq!(waits, [queued, Happening::Admitted { attempt: 1 }, completed]);
+    let [
+        Happening::Queued { .. },
+        Happening::Told(_),
+        Happening::Ended(State::Cancelled),
+    ] = leaves[..]
+    else {
+        panic!("{leaves:?}")
+    };
+}
+
 pub(super) async fn hooks_hold_for_everybody_below_and_nobody_else<R: Runtime>(h: Stage<R>) {
     let (above, below) = (Log::default(), Log::default());
     let inner = below.clone();

@@ -389,6 +389,7 @@ macro_rules! conformance {
                 inside a_life_with_failures_is_told_in_its_order
                 inside every_end_is_told_and_why_the_attempt_failed
                 inside each_level_of_a_cancellation_is_told
+                inside a_wait_for_a_guard_is_told_and_how_it_ended
                 inside hooks_hold_for_everybody_below_and_nobody_else
                 inside a_recorder_remembers_the_last_and_counts_the_rest
                 inside a_hook_that_panics_costs_nobody_anything

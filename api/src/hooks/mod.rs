@@ -11,6 +11,8 @@
 //!   Created -- Started -- [ AttemptFailed -- Waiting -- Resumed ]* -- [ AttemptFailed ] -- [ FallingBack ] -- Ended
 //! ```
 //!
+//! An attempt that a guard has wait begins with `Queued`, and with `Admitted` if it was let through.
+//!
 //! [`Happening::Told`] comes in between from whoever cancels, on that one's thread. It may come from another thread after
 //! `Ended`, of a request that was accepted just before. A task that ends before it starts has no `Started`; one that is
 //! not let in has `Refused` alone. The handle of a task that is killed hard resolves at once, and may so before its `Ended`.
@@ -50,6 +52,16 @@ pub enum Happening {
     },
     /// Another attempt is made.
     Resumed {
+        /// Which, counted from 1.
+        attempt: u16,
+    },
+    /// The attempt waits for a guard: a rate, or a limit of how many run at once.
+    Queued {
+        /// Which, counted from 1.
+        attempt: u16,
+    },
+    /// It has waited, and the guards let it through.
+    Admitted {
         /// Which, counted from 1.
         attempt: u16,
     },
@@ -173,6 +185,8 @@ impl fmt::Display for Happening {
                 write!(f, "waits until {}.{:06}s", until.as_secs(), until.subsec_micros())
             }
             Self::Resumed { attempt } => write!(f, "attempt {attempt} begins"),
+            Self::Queued { attempt } => write!(f, "attempt {attempt} waits for a guard"),
+            Self::Admitted { attempt } => write!(f, "attempt {attempt} is let through"),
             Self::FallingBack => f.write_str("falls back"),
             Self::Told(cancellation) => write!(f, "{cancellation}"),
             Self::Ended(state) => write!(f, "ended: {}", state.as_str()),

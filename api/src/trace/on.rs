@@ -95,6 +95,8 @@ impl Trace {
             Happening::AttemptFailed { failure, .. } => say!(WARN, %failure, "attempt failed"),
             Happening::Waiting { until } => say!(WARN, %until, "waiting for another attempt"),
             Happening::Resumed { .. } => say!(DEBUG, "another attempt"),
+            Happening::Queued { .. } => say!(DEBUG, "waiting for a guard"),
+            Happening::Admitted { .. } => say!(DEBUG, "let through"),
             Happening::FallingBack => say!(WARN, "falling back"),
             Happening::Told(cancellation) => say!(INFO, %cancellation, "told to stop"),
             Happening::Ended(state) => say!(DEBUG, %state, "ended"),

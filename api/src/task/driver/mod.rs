@@ -339,6 +339,8 @@ where
                 Ok(()) => {}
                 Err(Held::Refused(refusal)) => return self.settle(refusal.into()),
                 Err(Held::Wait(_)) => {
+                    let attempt = self.header().lifecycle.snapshot().attempt();
+                    self.happened(|| Happening::Queued { attempt });
                     self.stage.set(Stage::Queue);
                     return Step::Again;
                 }
@@ -362,7 +364,11 @@ where
         let notes = self.record.header().extra().notes();
         notes.set_queued(matches!(answer, Err(Held::Wait(_))));
         match answer {
-            Ok(()) => self.attempt(),
+            Ok(()) => {
+                let attempt = self.header().lifecycle.snapshot().attempt();
+                self.happened(|| Happening::Admitted { attempt });
+                self.attempt()
+            }
             Err(Held::Refused(refusal)) => self.settle(refusal.into()),
             Err(Held::Wait(until)) => Step::Park(until.min(deadline)),
         }
