@@ -4,13 +4,14 @@ use alloc::sync::Arc;
 use core::cell::Cell;
 use core::fmt;
 use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbeam_utils::CachePadded;
+use slab::Slab;
 
 use crate::hooks::{Hook, Hooks};
 use crate::live::Listing;
-use crate::task::{Node, Rejection};
+use crate::task::{Node, Rejection, TaskRef};
 
 /// The scope of the tasks of one runtime that have no parent task: how many live, and how many threads were abandoned.
 ///
@@ -23,6 +24,8 @@ pub struct Root {
     /// `CLOSED`, `LISTING`.
     gate: AtomicU8,
     abandoned: AtomicUsize,
+    /// Whose closures they are. Touched when a closure is abandoned and when it returns.
+    closures: Mutex<Slab<TaskRef>>,
     hooks: OnceLock<Arc<Hooks>>,
     listing: OnceLock<Box<Listing>>,
 }
@@ -55,6 +58,7 @@ impl Root {
             }; CELLS],
             gate: AtomicU8::new(0),
             abandoned: AtomicUsize::new(0),
+            closures: Mutex::new(Slab::new()),
             hooks: OnceLock::new(),
             listing: OnceLock::new(),
         }
@@ -105,6 +109,13 @@ impl Root {
     pub fn abandoned(&self) -> usize {
         // Relaxed: a count that stands alone.
         self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// The tasks whose closures are [`abandoned`](Self::abandoned), one for each closure, in no order; at most 1,024, those
+    /// beyond are only counted. Takes a short lock, which those who abandon a closure share.
+    #[must_use]
+    pub fn abandoned_tasks(&self) -> Vec<TaskRef> {
+        self.closures().iter().map(|(_, task)| task.clone()).collect()
     }
 
     /// Admits no further task. Those that live are not touched.
@@ -190,12 +201,24 @@ impl Root {
         self.cells.get(number % CELLS).unwrap_or(first)
     }
 
-    pub(crate) fn abandon(&self) {
+    /// A closure of `task` is abandoned. Its place in the list, for when it has returned; `None` if there was no room.
+    pub(crate) fn abandon(&self, task: TaskRef) -> Option<usize> {
+        let mut closures = self.closures();
+        let place = (closures.len() < MOST_CLOSURES).then(|| closures.insert(task));
+        // Whoever reads the count and then the list finds whom it counted.
         self.abandoned.fetch_add(1, Ordering::Relaxed);
+        place
     }
 
-    pub(crate) fn returned(&self) {
+    pub(crate) fn returned(&self, place: Option<usize>) {
+        let task = place.and_then(|place| self.closures().try_remove(place));
+        // Outside the lock: it may be the last of its task.
+        drop(task);
         self.abandoned.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn closures(&self) -> MutexGuard<'_, Slab<TaskRef>> {
+        self.closures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -239,6 +262,9 @@ const CLOSED: u8 = 1;
 
 /// Those that enter are listed.
 const LISTING: u8 = 2;
+
+/// How many abandoned closures are listed.
+const MOST_CLOSURES: usize = 1_024;
 
 /// How many cells there are. With more threads than that, some share one.
 const CELLS: usize = 16;

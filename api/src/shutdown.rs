@@ -58,6 +58,7 @@ pub async fn shutdown<R: Runtime>(runtime: &R, drain: Duration, grace: Duration)
     Report {
         unlisted: root.live().saturating_sub(left.len() as u64),
         abandoned: root.abandoned(),
+        closures: root.abandoned_tasks(),
         cancelled,
         left,
     }
@@ -76,6 +77,8 @@ pub struct Report {
     pub unlisted: u64,
     /// How many blocking closures run on although their task is over; see [`Root::abandoned`](crate::Root::abandoned).
     pub abandoned: usize,
+    /// Whose they are; see [`Root::abandoned_tasks`].
+    pub closures: Vec<TaskRef>,
 }
 
 impl Report {
@@ -119,12 +122,8 @@ impl fmt::Display for Report {
             self.left.len() as u64 + self.unlisted
         )?;
         for task in &self.left {
-            write!(f, "; task ")?;
-            if !task.name().is_empty() {
-                write!(f, "`{}` ", task.name())?;
-            }
             // Its lifecycle is over since the hard kill; what it does is not.
-            write!(f, "({}) was killed and does not come back", task.id())?;
+            write!(f, "; {} was killed and does not come back", Named(task))?;
         }
         if self.unlisted > 0 {
             write!(f, "; {} were not listed", self.unlisted)?;
@@ -132,6 +131,20 @@ impl fmt::Display for Report {
         if self.abandoned > 0 {
             write!(f, "; {} closures still run", self.abandoned)?;
         }
+        for (index, task) in self.closures.iter().enumerate() {
+            write!(f, "{} {}", if index == 0 { ": of" } else { "," }, Named(task))?;
+        }
         Ok(())
+    }
+}
+
+struct Named<'a>(&'a TaskRef);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.name() {
+            "" => write!(f, "task {}", self.0.id()),
+            name => write!(f, "task `{name}` ({})", self.0.id()),
+        }
     }
 }

@@ -357,7 +357,7 @@ macro_rules! conformance {
                 outside a_blocking_closure_is_abandoned_until_it_returns
                 inside in_order_what_ends_by_itself_is_waited_for
                 inside in_order_who_listens_may_finish_and_who_does_not_is_killed
-                inside in_order_a_closure_that_goes_on_is_counted
+                inside in_order_a_closure_that_goes_on_is_counted_and_named
                 inside in_order_who_does_not_come_back_is_named
             }
             pipeline {

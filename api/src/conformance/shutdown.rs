@@ -213,7 +213,7 @@ pub(super) async fn in_order_who_listens_may_finish_and_who_does_not_is_killed<R
     assert!(cancellation.level >= Level::Kill);
 }
 
-pub(super) async fn in_order_a_closure_that_goes_on_is_counted<R: Runtime>(h: Stage<R>) {
+pub(super) async fn in_order_a_closure_that_goes_on_is_counted_and_named<R: Runtime>(h: Stage<R>) {
     if h.differs(Difference::ClosuresHoldTime) {
         // Nobody could wait until the closure has used up its time.
         return;
@@ -222,7 +222,7 @@ pub(super) async fn in_order_a_closure_that_goes_on_is_counted<R: Runtime>(h: St
     list_tasks(&h);
     let ((arrive, arrived), (release, gate)) = (sign(), sign());
     let at_work = h.runtime();
-    let closure = h.to::<bool, Infallible>().run_blocking(move || {
+    let closure = h.to::<bool, Infallible>().name("stuck").run_blocking(move || {
         arrive.give();
         gate.given_in_turn(&at_work)
     });
@@ -234,13 +234,17 @@ pub(super) async fn in_order_a_closure_that_goes_on_is_counted<R: Runtime>(h: St
         assert_eq!((report.left.len(), report.unlisted), (1, 0), "{report}");
     } else {
         assert_eq!((report.unlisted, report.abandoned), (0, 1));
-        assert!(report.to_string().ends_with("1 closures still run"), "{report}");
+        let whose: Vec<_> = report.closures.iter().map(|task| task.id()).collect();
+        assert_eq!(whose, [closure.id()]);
+        let told = format!("1 closures still run: of task `stuck` ({})", closure.id());
+        assert!(report.to_string().ends_with(&told), "{report}");
     }
     assert!(closure.await.unwrap_err().is_cancelled());
     release.give();
     while runtime.root().abandoned() != 0 {
         h.turn().await;
     }
+    assert!(runtime.root().abandoned_tasks().is_empty());
 }
 
 pub(super) async fn in_order_who_does_not_come_back_is_named<R: Runtime>(h: Stage<R>) {

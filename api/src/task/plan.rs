@@ -511,9 +511,10 @@ where
         }
     };
     // A closure that is handed back or dropped uncalled reports that itself, as it is dropped.
-    drop(runtime.spawn_blocking_task(call, || task));
+    drop(runtime.spawn_blocking_task(call, || task.clone()));
     BlockingAttempt {
         desk,
+        task,
         runtime: runtime.clone(),
     }
 }
@@ -641,6 +642,7 @@ impl<T, E, F: Future<Output = Result<T, Cause<E>>>> Future for Contest<F> {
 /// dropped, and it is counted until it returns.
 pub(crate) struct BlockingAttempt<R: Runtime, T, E> {
     desk: Arc<Mutex<Desk<T, E>>>,
+    task: TaskRef,
     runtime: R,
 }
 
@@ -658,12 +660,13 @@ enum Desk<T, E> {
     Stopped(Cancellation),
     /// The closure was dropped uncalled.
     Lost,
-    Abandoned,
+    /// Whether the root lists it, and where.
+    Abandoned(Option<usize>),
 }
 
 impl<R: Runtime, T, E> Closure<R, T, E> {
     fn is_abandoned(&self) -> bool {
-        matches!(&*lock(&self.desk), Desk::Abandoned)
+        matches!(&*lock(&self.desk), Desk::Abandoned(_))
     }
 
     fn hand_in(&self, result: std::thread::Result<Result<T, E>>) {
@@ -689,10 +692,13 @@ impl<R: Runtime, T, E> Closure<R, T, E> {
 
 impl<R: Runtime, T, E> Drop for Closure<R, T, E> {
     fn drop(&mut self) {
-        if self.is_abandoned() {
-            self.runtime.root().returned();
-        } else {
-            self.leave(Desk::Lost);
+        let abandoned = match &*lock(&self.desk) {
+            Desk::Abandoned(place) => Some(*place),
+            _ => None,
+        };
+        match abandoned {
+            Some(place) => self.runtime.root().returned(place),
+            None => self.leave(Desk::Lost),
         }
     }
 }
@@ -716,7 +722,7 @@ impl<R: Runtime, T, E> Future for BlockingAttempt<R, T, E> {
                 cancellation,
                 error: None,
             })),
-            Desk::Working(_) | Desk::Lost | Desk::Abandoned => {
+            Desk::Working(_) | Desk::Lost | Desk::Abandoned(_) => {
                 Err(Fault::Cause(Cause::Rejected(self.runtime.refusal())))
             }
         })
@@ -728,8 +734,8 @@ impl<R: Runtime, T, E> Drop for BlockingAttempt<R, T, E> {
         let mut desk = lock(&self.desk);
         if matches!(&*desk, Desk::Working(_)) {
             // Counted before the closure can see it, so that the count never dips below.
-            self.runtime.root().abandon();
-            *desk = Desk::Abandoned;
+            let place = self.runtime.root().abandon(self.task.clone());
+            *desk = Desk::Abandoned(place);
         }
     }
 }
