@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::error::Error;
 use core::fmt;
-use core::num::{NonZeroU64, ParseIntError};
+use core::num::NonZeroU64;
 use core::str::FromStr;
 
 use sweet_async_core::id::IdGenerator;
@@ -13,15 +13,20 @@ use sweet_async_core::id::IdGenerator;
 /// Ids of one thread ascend in the order in which it created its tasks. Each thread takes a block number from one
 /// shared [`IdGenerator`] and counts within it, so that making an id touches no shared memory most of the time.
 ///
+/// As text, an id of the first block is its number, `17`; one of another block has that in front, `3.17`. Both count from
+/// one. Each id has one such text, and ids are ordered by block, then by number. What [`get`](Self::get) gives is read as
+/// well: as text, it is either the id's own or too large for a number within a block.
+///
 /// # Examples
 /// ```
 /// use sweet_async_api::TaskId;
-/// let id: TaskId = "17".parse()?;
-/// assert_eq!(id.to_string().parse(), Ok(id));
+/// let id: TaskId = "3.17".parse()?;
+/// assert_eq!(id.to_string(), "3.17");
+/// assert_eq!(id.get().to_string().parse(), Ok(id));
 /// assert!("0".parse::<TaskId>().is_err());
 /// # Ok::<(), sweet_async_api::ParseTaskIdError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TaskId(NonZeroU64);
 
 /// No id is left: 2³² blocks of 2³² ids were given out.
@@ -32,7 +37,7 @@ pub struct IdsExhausted;
 /// The text was not a task id.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct ParseTaskIdError(ParseIntError);
+pub struct ParseTaskIdError(());
 
 impl TaskId {
     /// Stands for no task; the last number, which the generator does not reach.
@@ -72,6 +77,30 @@ impl TaskId {
         let number = (u64::from(block) - 1) << 32 | u64::from(index);
         Self(NonZeroU64::MIN.saturating_add(number))
     }
+
+    /// The block, and the number within it, both counted from one.
+    const fn split(self) -> (u64, u64) {
+        let number = self.get() - 1;
+        ((number >> 32) + 1, (number & LAST_INDEX) + 1)
+    }
+
+    /// The id that `text` stands for.
+    fn read(text: &str) -> Option<Self> {
+        // A number as it is written: no sign, no zero in front.
+        let number = |text: &str| {
+            let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+            text.parse().ok().filter(|_| plain)
+        };
+        let Some((block, index)) = text.split_once('.') else {
+            return Self::from_number(number(text)?);
+        };
+        // Those of the first block are written without it.
+        let block = u32::try_from(number(block)? - 1)
+            .ok()
+            .filter(|block| *block > 0)?;
+        let index = u32::try_from(number(index)? - 1).ok()?;
+        Self::from_number((u64::from(block) << 32 | u64::from(index)).checked_add(1)?)
+    }
 }
 
 impl From<TaskId> for NonZeroU64 {
@@ -88,7 +117,16 @@ impl From<NonZeroU64> for TaskId {
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        match self.split() {
+            (1, index) => write!(f, "{index}"),
+            (block, index) => write!(f, "{block}.{index}"),
+        }
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({self})")
     }
 }
 
@@ -96,7 +134,7 @@ impl FromStr for TaskId {
     type Err = ParseTaskIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseTaskIdError> {
-        text.parse().map(Self).map_err(ParseTaskIdError)
+        Self::read(text).ok_or(ParseTaskIdError(()))
     }
 }
 
@@ -108,17 +146,16 @@ impl fmt::Display for IdsExhausted {
 
 impl fmt::Display for ParseTaskIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a task id is a whole number from 1 to 18446744073709551615")
+        f.write_str("a task id is a number from 1, such as 17, or two of them, such as 3.17")
     }
 }
 
 impl Error for IdsExhausted {}
 
-impl Error for ParseTaskIdError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.0)
-    }
-}
+impl Error for ParseTaskIdError {}
+
+/// The last index within a block.
+const LAST_INDEX: u64 = u32::MAX as u64;
 
 /// Hands out block numbers, from 1.
 static BLOCKS: IdGenerator = IdGenerator::new();
@@ -160,12 +197,41 @@ mod tests {
 
     #[test]
     fn text_and_back_is_the_same_id() {
-        for number in [1, 2, u64::MAX] {
+        let block = 1 << 32;
+        for (number, text) in [
+            (1, "1"),
+            (2, "2"),
+            (block, "4294967296"),
+            (block + 1, "2.1"),
+            (block + 3, "2.3"),
+            (7 * block, "7.4294967296"),
+            (u64::MAX, "4294967296.4294967295"),
+        ] {
             let id = TaskId::from_number(number).unwrap();
-            assert_eq!(id.to_string().parse(), Ok(id));
+            assert_eq!((id.to_string().as_str(), text.parse()), (text, Ok(id)));
+            assert_eq!(number.to_string().parse(), Ok(id));
+            assert_eq!(format!("{id:?}"), format!("TaskId({text})"));
         }
         assert_eq!(TaskId::from_number(0), None);
-        for wrong in ["", "0", "-1", "x", "18446744073709551616"] {
+        for wrong in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "01",
+            "x",
+            "1.",
+            ".1",
+            "1.1",
+            "0.1",
+            "2.0",
+            "2.01",
+            "2.1.1",
+            "2.4294967297",
+            "4294967297.1",
+            "4294967296.4294967296",
+            "18446744073709551616",
+        ] {
             assert!(wrong.parse::<TaskId>().is_err(), "{wrong:?}");
         }
     }
