@@ -150,7 +150,10 @@ pub(super) async fn a_failure_takes_the_others_along_if_asked<R: Runtime>(h: Sta
                 (panics, !panics)
             );
             let told = other.cancellation().unwrap();
-            assert_eq!((told.level, told.reason), (Level::Kill, Reason::Parent));
+            assert_eq!(
+                (told.level, told.reason, told.by),
+                (Level::Kill, Reason::Sibling, Some(id))
+            );
             assert_eq!(
                 spawner.cancellation().map(|told| (told.reason, told.by)),
                 Some((Reason::Sibling, Some(id)))

@@ -322,9 +322,31 @@ impl Header {
     /// Cancels everybody below this task.
     pub(crate) fn cancel_children(&self, level: Level, reason: Reason) {
         let mut rest = Vec::new();
-        self.tell_children(level, reason, self.id, &mut rest);
+        let (reason, by) = self.pass_on(reason);
+        self.tell_children(level, reason, by, &mut rest);
         while let Some(node) = rest.pop() {
-            node.header.tell_children(level, reason, self.id, &mut rest);
+            // Nobody beside those further down has failed: they are told because their parent was.
+            let (reason, by) = match reason {
+                Reason::Sibling => (Reason::Parent, node.header.id),
+                reason => (reason, by),
+            };
+            node.header.tell_children(level, reason, by, &mut rest);
+        }
+    }
+
+    /// Why children are told, and by whom, if this task was told or ends for `reason`: in a scope that one of them took
+    /// along, it was that one.
+    fn pass_on(&self, reason: Reason) -> (Reason, TaskId) {
+        let bond = self.extra_if_any().and_then(|extra| extra.children.bond());
+        let failed = bond.and_then(|bond| bond.first.get());
+        match failed {
+            Some((failed, ..))
+                if reason == Reason::Parent
+                    && self.lifecycle.snapshot().reason() == Some(Reason::Sibling) =>
+            {
+                (Reason::Sibling, *failed)
+            }
+            _ => (reason, self.id),
         }
     }
 
@@ -420,7 +442,8 @@ impl Header {
             told
         };
         if let Some((level, reason)) = told {
-            let _ = child.tell(level, reason, Some(self.id));
+            let (reason, by) = self.pass_on(reason);
+            let _ = child.tell(level, reason, Some(by));
         }
         Ok(())
     }
