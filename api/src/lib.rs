@@ -71,13 +71,13 @@ pub mod prelude {
     pub use crate::metrics::{Measured, Metrics};
     #[doc(no_inline)]
     pub use crate::task::{
-        All, Any, AsyncResult as _, Cause, FirstError, Jitter, Joiner as _, Quorum, Restart, Retry,
-        SpawningTask as _, Supervisor, TaskError, Verdict, Within,
+        All, Any, AsyncResult as _, Cause, FirstError, Jitter, JoinStream, Joiner as _, Quorum, Restart,
+        Retry, SpawningTask as _, Supervisor, TaskError, Verdict, Within, join_stream,
     };
     #[doc(no_inline)]
     pub use crate::token::CancellationToken;
     #[doc(no_inline)]
     pub use crate::units::DurationUnits as _;
     #[doc(no_inline)]
-    pub use crate::{Level, Priority, Runtime as _, State};
+    pub use crate::{Level, Priority, Runtime as _, State, shutdown};
 }
