@@ -590,3 +590,237 @@ fn new_settings_hold_at_once_and_nothing_is_lost() {
         Recorded::Closed
     );
 }
+
+#[test]
+fn settings_at_the_ends_of_their_ranges_are_followed() {
+    let rules = Rules::new();
+    for rules in [
+        rules.failures(1),
+        rules.failures(u16::MAX),
+        rules.failure_rate(1),
+        rules.failure_rate(100),
+        rules.slow_rate(1),
+        rules.slow_rate(100),
+        rules.last_calls(10),
+        rules.last_calls(u16::MAX).minimum_calls(u16::MAX),
+        rules.last_calls(1).minimum_calls(0),
+        rules.bucket(Rules::MIN_BUCKET),
+        rules.bucket(Rules::MAX_TICKS),
+        rules.open_for(1),
+        rules.open_for(Rules::MAX_TICKS),
+        rules.open_for_growing(2, 2, 2),
+        rules.open_for_growing(1, 1, 2),
+        rules.open_for_growing(1, 8, 2),
+        rules.probes(1),
+        rules.probes(Rules::MAX_PROBES),
+        rules.lease(1),
+        rules.lease(Rules::MAX_TICKS),
+    ] {
+        assert_eq!(rules.check().map(|settings| settings.rules()), Ok(rules));
+    }
+    assert_eq!(rules, Rules::default());
+    assert_eq!((Rules::MAX_TICKS, Rules::MIN_BUCKET), (16_777_216, 32));
+}
+
+#[test]
+fn refused_settings_say_what_to_take() {
+    for (error, text) in [
+        (
+            SettingsError::Threshold,
+            "a threshold is out of range; take 1 failure or more, 1 to 100 percent",
+        ),
+        (
+            SettingsError::Window,
+            "the window has fewer calls than the minimum; take at least 1 and the minimum",
+        ),
+        (
+            SettingsError::Bucket,
+            "the bucket is no power of two from 32 to 16777216 ticks; take the next one",
+        ),
+        (
+            SettingsError::OpenTime,
+            "the open time is out of range; take 1 to 16777216 ticks, no more than the longest, growing by 1, 2, 4 or 8",
+        ),
+        (
+            SettingsError::Probes,
+            "the number of probes is out of range; take 1 to 7",
+        ),
+        (
+            SettingsError::Lease,
+            "the lease is out of range; take 1 to 16777216 ticks",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn states_and_tickets_say_what_they_are() {
+    let states = [
+        State::Closed,
+        State::Open,
+        State::HalfOpen,
+        State::ForcedOpen,
+        State::ForcedClosed,
+        State::MetricsOnly,
+    ];
+    assert_eq!(
+        states.map(|state| state.to_string()),
+        [
+            "closed",
+            "open",
+            "half-open",
+            "forced open",
+            "forced closed",
+            "metrics only"
+        ]
+    );
+    assert_eq!(
+        format!("{:?} {:?}", Ticket::call(3), Ticket::probe(4, true)),
+        "Ticket { generation: 3, probe: false, half_opened: false } \
+         Ticket { generation: 4, probe: true, half_opened: true }"
+    );
+    let settings = settings();
+    let breaker = breaker(open(0, 1_000));
+    let first = breaker.try_enter(&settings, NOW).unwrap();
+    assert!(first.is_probe() && first.half_opened());
+    let second = breaker.try_enter(&settings, NOW).unwrap();
+    assert!(second.is_probe() && !second.half_opened());
+    assert_eq!(breaker.probes_in_flight(), 2);
+    drop((first, second));
+    let closed = self::breaker(closed(4, 0));
+    let call = closed.try_enter(&settings, NOW).unwrap();
+    assert!(!call.is_probe() && !call.half_opened());
+    assert_eq!(closed.probes_in_flight(), 0);
+}
+
+/// A breaker that looks back over time, and what it holds then: calls, failed, slow.
+struct Timed {
+    breaker: CircuitBreaker<LastTime<4, 4>>,
+    settings: Settings,
+}
+
+impl Timed {
+    /// Four buckets of 32 ticks.
+    fn new() -> Self {
+        let rules = Rules::new().bucket(32).minimum_calls(64).slow_rate(100);
+        Self {
+            breaker: CircuitBreaker::new(LastTime::new()),
+            settings: rules.check().unwrap(),
+        }
+    }
+
+    fn record(&self, tick: u32, outcome: Outcome) -> Recorded {
+        let now = Tick::new(tick);
+        let ticket = self.breaker.try_admit(&self.settings, now).unwrap();
+        self.breaker.record(&self.settings, ticket, outcome, now)
+    }
+
+    fn holds(&self, tick: u32) -> [u32; 3] {
+        let counts = self.breaker.counts(&self.settings, Tick::new(tick));
+        [counts.calls, counts.failed, counts.slow]
+    }
+}
+
+#[test]
+fn buckets_leave_a_window_of_time_one_by_one() {
+    let timed = Timed::new();
+    assert_eq!(timed.holds(0), [0; 3]);
+    for (tick, outcome) in [
+        (0, Outcome::Ok),
+        (31, Outcome::Failed),
+        (32, Outcome::SlowOk),
+        (64, Outcome::SlowFailed),
+        (96, Outcome::Failed),
+    ] {
+        assert_eq!(timed.record(tick, outcome), Recorded::Unchanged);
+    }
+    for (tick, held) in [
+        (96, [5, 3, 2]),
+        (127, [5, 3, 2]),
+        (128, [3, 2, 2]),
+        (160, [2, 2, 1]),
+        (192, [1, 1, 0]),
+        (223, [1, 1, 0]),
+        (224, [0; 3]),
+        (10_000, [0; 3]),
+    ] {
+        assert_eq!(timed.holds(tick), held, "at {tick}");
+    }
+    // A reader whose tick lags reads the window as it is.
+    assert_eq!(timed.holds(64), [5, 3, 2]);
+    // A result that comes late, by up to as many buckets as there are, counts in the newest.
+    assert_eq!(timed.record(0, Outcome::Failed), Recorded::Unchanged);
+    assert_eq!((timed.holds(96), timed.holds(223)), ([6, 4, 2], [2, 2, 0]));
+    // One that skips two buckets empties those that it moves over.
+    assert_eq!(timed.record(192, Outcome::Ok), Recorded::Unchanged);
+    assert_eq!(timed.holds(192), [3, 2, 0]);
+    // After a round in which nobody called, nothing is left in the same places.
+    assert_eq!(timed.record(192 + 128, Outcome::Ok), Recorded::Unchanged);
+    assert_eq!(timed.holds(192 + 128), [1, 0, 0]);
+}
+
+#[test]
+fn a_window_of_time_starts_over_with_each_generation() {
+    let timed = Timed::new();
+    for _ in 0..3 {
+        let _ = timed.record(100, Outcome::SlowFailed);
+    }
+    assert_eq!(timed.holds(100), [3, 3, 3]);
+    // From closed to metrics-only and back it keeps what was counted; forced, it counts nothing and starts over.
+    assert!(timed.breaker.metrics_only());
+    assert_eq!(timed.holds(100), [3, 3, 3]);
+    assert!(timed.breaker.force_open());
+    assert_eq!(timed.holds(100), [0; 3]);
+    for _ in 0..70 {
+        // As many generations as have the same low bits, twice over.
+        assert!(timed.breaker.auto());
+        assert_eq!(timed.holds(100), [0; 3]);
+        assert_eq!(timed.record(100, Outcome::Failed), Recorded::Unchanged);
+        assert_eq!(timed.holds(100), [1, 1, 0]);
+        assert!(timed.breaker.force_closed());
+        assert_eq!(timed.record(100, Outcome::Failed), Recorded::Unchanged);
+        assert_eq!(timed.holds(100), [0; 3]);
+    }
+}
+
+#[test]
+fn buckets_of_time_saturate() {
+    let timed = Timed::new();
+    for _ in 0..(1 << 20) + 5 {
+        let _ = timed.record(7, Outcome::Ok);
+    }
+    assert_eq!(timed.holds(7), [(1 << 20) - 1, 0, 0]);
+    let _ = timed.record(40, Outcome::Ok);
+    assert_eq!(timed.holds(40), [1 << 20, 0, 0]);
+}
+
+#[test]
+fn a_rate_is_reached_by_the_call_that_makes_it() {
+    use Outcome::{Failed, Ok as Well, SlowOk};
+
+    let rules = Rules::new()
+        .last_calls(20)
+        .minimum_calls(4)
+        .failure_rate(50)
+        .slow_rate(75);
+    let settings = rules.check().unwrap();
+    let opens = |outcomes: &[Outcome]| {
+        let breaker = CircuitBreaker::new(LastCalls::<4, 4>::new());
+        let mut recorded = Recorded::Unchanged;
+        for outcome in outcomes {
+            assert_eq!(recorded, Recorded::Unchanged, "too early: {outcomes:?}");
+            let ticket = breaker.try_admit(&settings, NOW).unwrap();
+            recorded = breaker.record(&settings, ticket, *outcome, NOW);
+        }
+        matches!(recorded, Recorded::Opened { .. })
+    };
+
+    assert!(opens(&[Well, Well, Failed, Failed]));
+    assert!(!opens(&[Failed, Failed, Failed]), "fewer calls than the minimum");
+    assert!(!opens(&[Failed, Failed, Failed, Well]), "a success is no reason");
+    assert!(opens(&[Failed, Failed, Failed, Well, Failed]));
+    assert!(!opens(&[Well, Well, Well, Failed]));
+    assert!(opens(&[Well, SlowOk, SlowOk, SlowOk]));
+    assert!(!opens(&[Well, Well, SlowOk, SlowOk]));
+}

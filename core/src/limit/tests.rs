@@ -248,3 +248,197 @@ fn inverse_agrees_with_the_wider_division() {
         assert_eq!(inverse(value), ratio(u64::from(ONE), u64::from(value)), "{value}");
     }
 }
+
+/// A limit of 128, so that latencies of whole units are queues of whole calls.
+const EVEN: u32 = 128;
+
+fn vegas(memory: [u32; 3], sample: Sample) -> (u32, State) {
+    let mut state = State {
+        limit: EVEN * ONE,
+        memory,
+    };
+    let answer = Vegas::new().step(&mut state, sample);
+    (answer, state)
+}
+
+const fn full(latency: u32) -> Sample {
+    Sample::Ok {
+        latency,
+        in_flight: EVEN,
+    }
+}
+
+#[test]
+fn vegas_steps_by_its_thresholds() {
+    // The decimal logarithm of the limit is 2, and a call's part of a step is a 128th of that.
+    let part = 2 * ONE / EVEN;
+    let unchanged = EVEN * ONE;
+    for (queue, limit) in [
+        (0, unchanged + 6 * part),
+        (2, unchanged + 6 * part),
+        (3, unchanged + part),
+        (5, unchanged + part),
+        (6, unchanged),
+        (12, unchanged),
+        (13, unchanged - part),
+        (100, unchanged - part),
+    ] {
+        let (answer, state) = vegas([EVEN - queue, 0, 5], full(EVEN));
+        assert_eq!((state.limit, answer), (limit, limit / ONE), "a queue of {queue}");
+        assert_eq!(state.memory, [EVEN - queue, 0, 6]);
+    }
+    let half = |in_flight| Sample::Ok {
+        latency: EVEN,
+        in_flight,
+    };
+    assert_eq!(vegas([EVEN, 0, 5], half(EVEN / 2 - 1)).1.limit, unchanged, "idle");
+    assert_eq!(vegas([EVEN, 0, 5], half(EVEN / 2)).1.limit, unchanged + 6 * part);
+    assert_eq!(vegas([EVEN, 0, 5], Sample::Dropped).1.limit, unchanged - 2 * ONE);
+}
+
+#[test]
+fn vegas_takes_the_lowest_latency_of_a_probe() {
+    let (rounds, probed) = (30 * EVEN, 32 * EVEN);
+    // The first latency, and a lower one, are the baseline at once, and nothing is judged by them.
+    assert_eq!(vegas([0, 0, 0], full(7)).1.memory, [7, 0, 1]);
+    assert_eq!(vegas([0, 0, 0], full(0)).1.memory, [1, 0, 1]);
+    let (answer, state) = vegas([8, 0, 0], full(7));
+    assert_eq!((answer, state.limit, state.memory), (EVEN, EVEN * ONE, [7, 0, 1]));
+    let (answer, state) = vegas([8, 0, 0], full(8));
+    assert!(answer == EVEN && state.limit > EVEN * ONE);
+    for (before, latency, answer, after) in [
+        ([8, 0, rounds - 1], 8, EVEN, [8, 0, rounds]),
+        ([8, 0, rounds], 9, EVEN / 2, [8, 9, rounds + 1]),
+        ([8, 9, rounds + 1], 11, EVEN / 2, [8, 9, rounds + 2]),
+        ([8, 9, rounds + 1], 7, EVEN / 2, [8, 7, rounds + 2]),
+        ([8, 9, probed - 1], 12, EVEN / 2, [8, 9, probed]),
+        ([8, 9, probed], 12, EVEN, [9, 0, 0]),
+    ] {
+        let (answered, state) = vegas(before, full(latency));
+        assert_eq!((answered, state.memory), (answer, after), "{before:?} {latency}");
+    }
+}
+
+#[test]
+fn vegas_steps_grow_with_the_logarithm_of_the_limit() {
+    for (limit, step) in [
+        (1, 1),
+        (99, 1),
+        (100, 2),
+        (999, 2),
+        (1_000, 3),
+        (9_999, 3),
+        (10_000, 4),
+        (32_767, 4),
+    ] {
+        let mut state = State {
+            limit: limit * ONE,
+            memory: [0; 3],
+        };
+        let _ = Vegas::new().step(&mut state, Sample::Dropped);
+        assert_eq!(state.limit, (limit - step) * ONE, "{limit}");
+    }
+}
+
+#[test]
+fn gradient_goes_a_share_of_the_way() {
+    let long = |units: u64, calls| {
+        let average = units * u64::from(ONE);
+        let (high, low) = (average >> 32, average & u64::from(u32::MAX));
+        [u32::try_from(high).unwrap(), u32::try_from(low).unwrap(), calls]
+    };
+    let step = |policy: Gradient2, memory, latency, in_flight| {
+        let mut state = State {
+            limit: 100 * ONE,
+            memory,
+        };
+        let answer = policy.step(&mut state, Sample::Ok { latency, in_flight });
+        assert_eq!(answer, state.whole());
+        (state.limit, state.memory)
+    };
+    // A window of 99 gives each call two hundredths of the average.
+    let policy = Gradient2::new().window(99).smoothing(50).tolerance(100).queue(10);
+    // As fast as ever: 10 more to go, half of that in a round of 100 calls.
+    let (limit, memory) = step(policy, long(1_000, 50), 1_000, 100);
+    assert_eq!(
+        (limit, memory),
+        (100 * ONE + (5 * ONE).div_ceil(100), long(1_000, 51))
+    );
+    // Twice as long: half of the limit and the queue, and half of the way there at once.
+    let (limit, memory) = step(policy, long(1_000, 50), 3_000, 100);
+    assert_eq!((limit, memory), (100 * ONE - 20 * ONE, long(1_040, 51)));
+    // As much is tolerated as was said.
+    let tolerant = policy.tolerance(300);
+    let (limit, _) = step(tolerant, long(1_000, 50), 3_000, 100);
+    assert_eq!(limit, 100 * ONE + (5 * ONE).div_ceil(100));
+    assert_eq!(policy.tolerance(99), policy, "less than 100 counts as 100");
+    assert_ne!(policy.tolerance(101), policy);
+    // Less than half of the limit is used: it stays, and the latency counts.
+    assert_eq!(
+        step(policy, long(1_000, 50), 3_000, 49),
+        (100 * ONE, long(1_040, 51))
+    );
+    assert!(step(policy, long(1_000, 50), 1_000, 50).0 > 100 * ONE);
+    let mut state = State {
+        limit: 100 * ONE,
+        memory: [7, 8, 9],
+    };
+    assert_eq!(policy.step(&mut state, Sample::Dropped), 75);
+    assert_eq!(state.memory, [7, 8, 9]);
+
+    // Faster calls lower the average by as much; one that is more than twice as long by a twentieth more.
+    assert_eq!(step(policy, long(1_000, 50), 500, 49).1, long(990, 51));
+    assert_eq!(step(policy, long(1_000, 50), 495, 49).1[2], 51);
+    let fallen = step(policy, long(10_000, 50), 0, 49).1;
+    let before = (10_000 * u64::from(ONE)) - (9_999 * u64::from(ONE)) / 100 * 2;
+    let after = before - before / 20;
+    assert_eq!(u64::from(fallen[0]) << 32 | u64::from(fallen[1]), after);
+    // The first ten are averaged evenly, whatever the window.
+    assert_eq!(step(policy, [0; 3], 1_000, 49).1, long(1_000, 1));
+    assert_eq!(step(policy, long(1_000, 9), 2_000, 49).1, long(1_100, 10));
+    assert_eq!(step(policy, long(1_000, 10), 2_000, 49).1, long(1_020, 11));
+}
+
+#[test]
+fn settings_out_of_range_count_as_the_nearer_end() {
+    let policy = Gradient2::new();
+    assert_eq!(policy, Gradient2::default());
+    assert_eq!(policy.queue(0), policy.queue(1));
+    assert_ne!(policy.queue(2), policy.queue(1));
+    assert_ne!(policy.queue(999), policy.queue(1_000));
+    assert_eq!(policy.queue(1_001), policy.queue(1_000));
+    assert_eq!(policy.smoothing(0), policy.smoothing(1));
+    assert_ne!(policy.smoothing(2), policy.smoothing(1));
+    assert_ne!(policy.smoothing(99), policy.smoothing(100));
+    assert_eq!(policy.smoothing(101), policy.smoothing(100));
+    assert_eq!(policy.window(0), policy.window(1));
+    assert_ne!(policy.window(2), policy.window(1));
+    assert_eq!(Aimd::new(), Aimd::default());
+    assert_eq!(Aimd::new(), Aimd::new().backoff(90));
+    assert_eq!(Aimd::new().backoff(101), Aimd::new().backoff(100));
+    let settings = policy.smoothing(7).queue(9).window(11).tolerance(130);
+    assert_eq!(
+        std::format!("{settings:?} {:?}", Aimd::new().backoff(33)),
+        "Gradient2 { tolerance_percent: 130, queue: 9, smoothing_percent: 7, window: 11 } Aimd { backoff_percent: 33 }"
+    );
+}
+
+#[test]
+fn aimd_grows_by_one_in_a_round() {
+    let step = |sample| {
+        let mut state = State {
+            limit: 64 * ONE,
+            memory: [0; 3],
+        };
+        let _ = Aimd::new().backoff(50).step(&mut state, sample);
+        state.limit
+    };
+    let well = |in_flight| Sample::Ok {
+        latency: 1,
+        in_flight,
+    };
+    assert_eq!(step(well(31)), 64 * ONE);
+    assert_eq!(step(well(32)), 64 * ONE + ONE / 64);
+    assert_eq!(step(well(64)), 64 * ONE + ONE / 64);
+    assert_eq!(step(Sample::Dropped), 32 * ONE);
+}

@@ -140,6 +140,9 @@ fn a_permit_gives_back_once() {
     assert_eq!(machine.in_flight(), 0);
     assert_eq!(machine.leave(Outcome::Dropped), Err(NotEntered));
     assert_eq!(machine.limit(), 2);
+    let machine = ConcurrencyLimit::new(Aimd::new().backoff(50), Bounds::of::<1, 8, 8>());
+    assert_eq!(machine.try_acquire().expect("free").ok(1), 8);
+    assert_eq!(machine.try_acquire().expect("free").dropped(), 4);
 }
 
 #[test]
@@ -243,6 +246,8 @@ fn bounds_at_their_limits() {
     assert_eq!(Bounds::new(1, 1, Bounds::MAX + 1), Err(BoundsError::TooMany));
     let bounds = Bounds::new(1, 1, Bounds::MAX).expect("in bounds");
     assert_eq!((bounds.min(), bounds.max()), (1, 32_767));
+    let bounds = Bounds::of::<2, 3, 5>();
+    assert_eq!((bounds.min(), bounds.max()), (2, 5));
 }
 
 #[test]
