@@ -77,7 +77,7 @@ pub struct Report {
     pub unlisted: u64,
     /// How many blocking closures run on although their task is over; see [`Root::abandoned`](crate::Root::abandoned).
     pub abandoned: usize,
-    /// Whose they are; see [`Root::abandoned_tasks`].
+    /// Whose they are; see [`Root::abandoned_tasks`](crate::Root::abandoned_tasks).
     pub closures: Vec<TaskRef>,
 }
 

@@ -20,6 +20,8 @@
 //! Metering is one allocation and the part of the record that children and callbacks use too; a poll reads the clock
 //! twice, and a wake-up once. The first poll begins when the task starts and the last ends when the task ends, which the
 //! record knows anyway, so a task that never waits reads the clock no more often than one that is not metered.
+//! What else is asked for is read at the beginning and the end of each poll too: the thread's clock by system calls, and what
+//! its allocator counted by a call of the source, for which the task has one more allocation.
 //! `benches` has the figures (group `metrics`).
 
 mod cpu;
