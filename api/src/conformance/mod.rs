@@ -253,6 +253,8 @@ macro_rules! conformance {
                 inside tasks_and_calls_are_treated_alike
                 inside a_policy_serves_several_tasks_and_keeps_what_they_had
                 inside a_call_classifies_and_limits_its_attempts
+                inside a_policy_with_a_hedge_starts_a_second_try
+                inside a_hedged_call_that_is_cut_off_or_fails_gives_everything_back
                 inside no_wait_of_a_call_outlasts_the_deadline
                 inside a_call_that_is_cut_off_gives_everything_back
                 inside a_call_in_a_task_that_was_told_to_stop_is_made_once

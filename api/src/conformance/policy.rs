@@ -158,6 +158,93 @@ pub(super) async fn a_call_classifies_and_limits_its_attempts<R: Runtime>(h: Sta
     );
 }
 
+/// For a task and for a call, whose first try never ends.
+pub(super) async fn a_policy_with_a_hedge_starts_a_second_try<R: Runtime>(h: Stage<R>) {
+    for called in [false, true] {
+        let limit = ConcurrencyLimit::fixed(2).build().unwrap();
+        let budget = RetryBudget::builder()
+            .percent(0)
+            .floor(1, 1.hours())
+            .build()
+            .unwrap();
+        let hedge = Hedge::after(h.units(3)).build().unwrap();
+        let policy = Policy::builder().hedge(&hedge).concurrency_limit(&limit);
+        let policy = policy.retry_budget(&budget).build().unwrap();
+        let calls = Arc::new(AtomicU32::new(0));
+        let work = {
+            let calls = Arc::clone(&calls);
+            move || {
+                let number = calls.fetch_add(1, Ordering::Relaxed) + 1;
+                async move {
+                    if number == 1 {
+                        pending::<()>().await;
+                    }
+                    Ok::<_, &str>(number)
+                }
+            }
+        };
+        let seen;
+        let answer = if called {
+            let policy = policy.clone();
+            let task = h.to::<u32, TaskError<&str>>();
+            let task = task.run(move |cx: Context<R>| async move { policy.call(&cx, work).await });
+            seen = task.task_ref();
+            task.await.unwrap()
+        } else {
+            let task = h.to::<u32, &str>().with_policy(&policy).run(work);
+            seen = task.task_ref();
+            task.await.unwrap()
+        };
+        assert_eq!(
+            (answer, calls.load(Ordering::Relaxed)),
+            (2, 2),
+            "called: {called}"
+        );
+        assert_eq!((limit.in_flight(), budget.saved()), (0, 0), "called: {called}");
+        h.assert_took(seen.ended_at().unwrap().since(seen.started_at().unwrap()), 3);
+    }
+}
+
+pub(super) async fn a_hedged_call_that_is_cut_off_or_fails_gives_everything_back<R: Runtime>(h: Stage<R>) {
+    let kit = Kit::new();
+    let hedge = Hedge::after(1.hours()).build().unwrap();
+    let policy = Policy::builder()
+        .hedge(&hedge)
+        .retry(Retry::immediate().attempts(2));
+    let policy = policy.circuit_breaker(&kit.breaker).concurrency_limit(&kit.limit);
+    let policy = policy.classify(|_: &u32| Verdict::Retry).build().unwrap();
+    let task = h.to::<(), TaskError<u32>>().run({
+        let (policy, calls) = (policy.clone(), AtomicU32::new(0));
+        move |cx: Context<R>| async move {
+            let work = || ready(Err::<(), _>(calls.fetch_add(1, Ordering::Relaxed) + 1));
+            policy.call(&cx, work).await
+        }
+    });
+    let Cause::Failed(error) = task.await.unwrap_err().into_cause() else {
+        panic!("another end")
+    };
+    assert_eq!(
+        (error.failure(), error.no_retry()),
+        (Some(&2), Some(NoRetry::Attempts))
+    );
+    assert_eq!((kit.breaker.state(), kit.limit.in_flight()), (Breaker::Closed, 0));
+
+    let (arrive, arrived) = sign();
+    let task = h.to::<(), TaskError<u32>>();
+    let task = task.run(move |cx: Context<R>| async move {
+        let work = || {
+            arrive.give();
+            pending::<Result<(), u32>>()
+        };
+        policy.call(&cx, work).await
+    });
+    arrived.given().await;
+    assert_eq!(kit.limit.in_flight(), 1);
+    task.cancel(Level::Kill).unwrap();
+    assert!(task.await.unwrap_err().is_cancelled());
+    assert_eq!((kit.breaker.state(), kit.limit.in_flight()), (Breaker::Closed, 0));
+}
+
 pub(super) async fn no_wait_of_a_call_outlasts_the_deadline<R: Runtime>(h: Stage<R>) {
     let policy = Policy::builder().retry(Retry::fixed(2.hours())).build().unwrap();
     let task = h.to::<(), TaskError<&str>>().timeout(1.hours());

@@ -60,7 +60,7 @@ pub use hedge::{Hedge, HedgeBuilder, HedgeError};
 pub use limit::{
     Aimd, ConcurrencyLimit, ConcurrencyLimitBuilder, Gradient2, Law, LimitError, LimitReached, Vegas,
 };
-pub use policy::{Policy, PolicyBuilder};
+pub use policy::{NoHedge, Policy, PolicyBuilder};
 pub(crate) use race::{Race, Tries};
 pub use rate::{RateError, RateLimited, RateLimiter, RateLimiterBuilder};
 pub(crate) use set::{Asking, Guards, Held, Pass, Refusal, Told, Wait};

@@ -4,13 +4,16 @@ use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::{Future, poll_fn};
-use core::mem::ManuallyDrop;
+use core::marker::PhantomData;
+use core::mem::{self, ManuallyDrop};
 use core::pin::pin;
 use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use super::alarm::Alarm;
-use super::{Asking, ConcurrencyLimit, Guards, Held, Pass, RateLimiter, RetryBudget, Told, Wait};
+use super::{
+    Asking, ConcurrencyLimit, Guards, Hedge, Held, Pass, Race, RateLimiter, RetryBudget, Told, Tries, Wait,
+};
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::task::{
     Again, Always, Cause, Classify, Context, Invalid, Limit, Made, NoRetry, RepeatableWork, Retry, Stopped,
@@ -46,12 +49,17 @@ use crate::{Moment, Runtime};
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Policy<C = Always> {
-    shared: Arc<Shared<C>>,
+pub struct Policy<C = Always, H = NoHedge> {
+    shared: Arc<Shared<C, H>>,
 }
 
-struct Shared<C> {
+struct Shared<C, H> {
     name: Cow<'static, str>,
+    hedge: H,
+    rules: Rules<C>,
+}
+
+struct Rules<C> {
     guards: Guards,
     retry: Retry,
     classify: C,
@@ -62,12 +70,18 @@ struct Shared<C> {
 /// Describes a policy.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
-pub struct PolicyBuilder<C = Always> {
+pub struct PolicyBuilder<C = Always, H = NoHedge> {
     name: Cow<'static, str>,
     guards: Guards,
     retry: Retry,
     classify: C,
+    hedge: H,
 }
+
+/// A slow attempt has no second try beside it.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct NoHedge;
 
 impl Policy {
     /// Describes a policy. If nothing else is said, it makes one attempt and asks nobody.
@@ -77,11 +91,34 @@ impl Policy {
             guards: Guards::default(),
             retry: Retry::immediate().attempts(1),
             classify: Always,
+            hedge: NoHedge,
         }
     }
 }
 
 impl<C> PolicyBuilder<C> {
+    /// Starts a second try beside one that takes long, by the rules of `hedge`, in each attempt of a task or a call. What
+    /// makes a second try is a future that can be dropped: a task with this policy has [`run`](crate::TaskBuilder::run),
+    /// and no `run_blocking` or `run_local`.
+    pub fn hedge(self, hedge: &Hedge) -> PolicyBuilder<C, Hedge> {
+        let Self {
+            name,
+            guards,
+            retry,
+            classify,
+            ..
+        } = self;
+        PolicyBuilder {
+            name,
+            guards,
+            retry,
+            classify,
+            hedge: hedge.clone(),
+        }
+    }
+}
+
+impl<C, H> PolicyBuilder<C, H> {
     /// Names the policy, for people.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = name.into();
@@ -95,15 +132,20 @@ impl<C> PolicyBuilder<C> {
     }
 
     /// Decides by the error whether and when an attempt is made again.
-    pub fn classify<D>(self, classify: D) -> PolicyBuilder<D> {
+    pub fn classify<D>(self, classify: D) -> PolicyBuilder<D, H> {
         let Self {
-            name, guards, retry, ..
+            name,
+            guards,
+            retry,
+            hedge,
+            ..
         } = self;
         PolicyBuilder {
             name,
             guards,
             retry,
             classify,
+            hedge,
         }
     }
 
@@ -135,22 +177,25 @@ impl<C> PolicyBuilder<C> {
     ///
     /// # Errors
     /// [`Invalid`] when the settings of the retry cannot be followed.
-    pub fn build(self) -> Result<Policy<C>, Invalid> {
+    pub fn build(self) -> Result<Policy<C, H>, Invalid> {
         self.retry.check(None)?;
         let is_limited = self.retry.limit().is_some() || self.retry.has_total();
         Ok(Policy {
             shared: Arc::new(Shared {
-                is_light: !self.guards.is_waited_for() && !is_limited,
                 name: self.name,
-                guards: self.guards,
-                retry: self.retry,
-                classify: self.classify,
+                hedge: self.hedge,
+                rules: Rules {
+                    is_light: !self.guards.is_waited_for() && !is_limited,
+                    guards: self.guards,
+                    retry: self.retry,
+                    classify: self.classify,
+                },
             }),
         })
     }
 }
 
-impl<C> Policy<C> {
+impl<C, H> Policy<C, H> {
     /// The name given to the builder; empty if none was.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -158,13 +203,19 @@ impl<C> Policy<C> {
     }
 
     pub(crate) fn guards(&self) -> &Guards {
-        &self.shared.guards
+        &self.shared.rules.guards
     }
 
     pub(crate) fn retry(&self) -> Retry {
-        self.shared.retry
+        self.shared.rules.retry
     }
 
+    pub(crate) fn beside(&self) -> &H {
+        &self.shared.hedge
+    }
+}
+
+impl<C> Policy<C> {
     /// Makes a call by this policy, inside the task of `cx` and without a task of its own.
     ///
     /// `work` is a closure with or without a [`Context`] that gives a future of a `Result`; it is called once for each
@@ -192,7 +243,7 @@ impl<C> Policy<C> {
         W: RepeatableWork<Context<R>, Args>,
         W::Output: Future<Output = Result<T, E>>,
     {
-        let policy = &*self.shared;
+        let policy = &self.shared.rules;
         if !policy.is_light {
             return Call::new(policy, cx).until_done(work).await;
         }
@@ -216,9 +267,101 @@ impl<C> Policy<C> {
     }
 }
 
+impl<C> Policy<C, Hedge> {
+    /// Makes a call by this policy, inside the task of `cx` and without a task of its own, with a second try beside each
+    /// attempt that is slow; `work` is called once for each try. All else is as without a [`Hedge`], but that a first
+    /// success reads the clock.
+    ///
+    /// # Errors
+    /// As those without a hedge, and [`Cause::HedgesFailed`] where several tries of an attempt failed.
+    ///
+    /// # Panics
+    /// What `work` and the classifier panic with ends the task; the guards are told that the attempt failed.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, so are the tries under way, and their guards are told that they were cancelled, or that
+    /// they failed if the deadline of the task has passed; who waited leaves the line. What else is lost is up to `work`.
+    pub async fn call<R, T, E, W, Args>(&self, cx: &Context<R>, mut work: W) -> Result<T, TaskError<E>>
+    where
+        R: Runtime,
+        C: Classify<E>,
+        W: RepeatableWork<Context<R>, Args>,
+        W::Output: Future<Output = Result<T, E>>,
+    {
+        let (policy, hedge) = (&self.shared.rules, &self.shared.hedge);
+        let mut call = Call::new(policy, cx);
+        loop {
+            if let Err(refused) = call.enter().await {
+                call.settle(refused).await?;
+                continue;
+            }
+            let tries = Beside {
+                work: &mut work,
+                policy,
+                hedge,
+                cx,
+                inferred: PhantomData,
+            };
+            let (pass, limit) = (mem::take(&mut call.pass), policy.retry.limit());
+            // The tries tell the guards themselves.
+            let Some(race) = Race::begin(tries, Some(pass), limit) else {
+                return Err(call.error(Cause::Taken, None));
+            };
+            let ended = match limit {
+                None => race.await,
+                Some(limit) => within(cx, limit, race).await,
+            };
+            match ended {
+                Ok(value) => return Ok(value),
+                Err(cause) => call.settle(cause).await?,
+            }
+        }
+    }
+}
+
+/// The tries of one attempt of a call.
+struct Beside<'a, R: Runtime, C, W, Args> {
+    work: &'a mut W,
+    policy: &'a Rules<C>,
+    hedge: &'a Hedge,
+    cx: &'a Context<R>,
+    inferred: PhantomData<fn(Args)>,
+}
+
+impl<R, T, E, C, W, Args> Tries<E> for Beside<'_, R, C, W, Args>
+where
+    R: Runtime,
+    C: Classify<E>,
+    W: RepeatableWork<Context<R>, Args>,
+    W::Output: Future<Output = Result<T, E>>,
+{
+    type Runtime = R;
+    type Try = W::Output;
+
+    fn begin(&mut self) -> Option<W::Output> {
+        Some(self.work.call_again(|| self.cx.clone()))
+    }
+
+    fn is_overload(&self, error: &E) -> bool {
+        matches!(self.policy.classify.classify(error), Verdict::RetryAfter(_))
+    }
+
+    fn guards(&self) -> &Guards {
+        &self.policy.guards
+    }
+
+    fn hedge(&self) -> &Hedge {
+        self.hedge
+    }
+
+    fn cx(&self) -> &Context<R> {
+        self.cx
+    }
+}
+
 /// The first attempt of a call that waits for no guard and has no limit of its own.
 struct Light<'a, R: Runtime, C> {
-    policy: &'a Shared<C>,
+    policy: &'a Rules<C>,
     cx: &'a Context<R>,
     ticket: Option<Admission>,
 }
@@ -264,7 +407,7 @@ impl<R: Runtime, C> Drop for Light<'_, R, C> {
 /// One call: what was done so far, and what its attempt was given; the guards are told what became of that, at the latest
 /// as this is dropped.
 struct Call<'a, R: Runtime, C> {
-    policy: &'a Shared<C>,
+    policy: &'a Rules<C>,
     cx: &'a Context<R>,
     pass: Pass,
     attempts: u32,
@@ -276,7 +419,7 @@ struct Call<'a, R: Runtime, C> {
 
 impl<'a, R: Runtime, C> Call<'a, R, C> {
     #[inline]
-    fn new(policy: &'a Shared<C>, cx: &'a Context<R>) -> Self {
+    fn new(policy: &'a Rules<C>, cx: &'a Context<R>) -> Self {
         Self {
             policy,
             cx,
@@ -303,7 +446,10 @@ impl<'a, R: Runtime, C> Call<'a, R, C> {
             let attempt = work.call_again(|| self.cx.clone());
             let ended = match self.policy.retry.limit() {
                 None => attempt.await.map_err(Cause::Failed),
-                Some(limit) => within(self.cx, limit, attempt).await,
+                Some(limit) => {
+                    let attempt = async { attempt.await.map_err(Cause::Failed) };
+                    within(self.cx, limit, attempt).await
+                }
             };
             match ended {
                 Ok(value) => {
@@ -460,14 +606,14 @@ fn asking<'a, R: Runtime>(cx: &Context<R>, waker: Option<&'a Waker>) -> Asking<'
 /// One attempt that may take so long.
 async fn within<R: Runtime, T, E, F>(cx: &Context<R>, limit: Duration, work: F) -> Result<T, Cause<E>>
 where
-    F: Future<Output = Result<T, E>>,
+    F: Future<Output = Result<T, Cause<E>>>,
 {
     let mut work = pin!(work);
     let mut alarm = pin!(Alarm::new());
     let end = cx.runtime().now() + limit;
     poll_fn(|polling| {
         if let Poll::Ready(ended) = work.as_mut().poll(polling) {
-            return Poll::Ready(ended.map_err(Cause::Failed));
+            return Poll::Ready(ended);
         }
         let overdue = alarm.as_mut().poll(end, cx.runtime(), polling);
         overdue.map(|()| {
@@ -485,7 +631,7 @@ where
 async fn pause<R: Runtime>(runtime: &R, until: Moment) {
     let mut yielded = false;
     poll_fn(|polling| {
-        if core::mem::replace(&mut yielded, true) {
+        if mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
         polling.waker().wake_by_ref();
@@ -497,13 +643,13 @@ async fn pause<R: Runtime>(runtime: &R, until: Moment) {
     }
 }
 
-impl<E, C: Classify<E>> Classify<E> for Policy<C> {
+impl<E, C: Classify<E>, H> Classify<E> for Policy<C, H> {
     fn classify(&self, error: &E) -> Verdict {
-        self.shared.classify.classify(error)
+        self.shared.rules.classify.classify(error)
     }
 }
 
-impl<C> Clone for Policy<C> {
+impl<C, H> Clone for Policy<C, H> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
@@ -511,22 +657,24 @@ impl<C> Clone for Policy<C> {
     }
 }
 
-impl<C> fmt::Debug for Policy<C> {
+impl<C, H: fmt::Debug> fmt::Debug for Policy<C, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy")
             .field("name", &self.name())
-            .field("guards", &self.shared.guards)
-            .field("retry", &self.shared.retry)
+            .field("guards", &self.shared.rules.guards)
+            .field("retry", &self.shared.rules.retry)
+            .field("hedge", &self.shared.hedge)
             .finish_non_exhaustive()
     }
 }
 
-impl<C> fmt::Debug for PolicyBuilder<C> {
+impl<C, H: fmt::Debug> fmt::Debug for PolicyBuilder<C, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PolicyBuilder")
             .field("name", &self.name)
             .field("guards", &self.guards)
             .field("retry", &self.retry)
+            .field("hedge", &self.hedge)
             .finish_non_exhaustive()
     }
 }

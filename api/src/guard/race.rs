@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use super::alarm::Alarm;
 use super::{Asking, Guards, Hedge, Pass, Told, Wait};
 use crate::task::{Cause, Context};
-use crate::{Moment, Runtime};
+use crate::{Moment, Runtime, Sleep};
 
 /// Where tries come from, and who is asked and told.
 pub(crate) trait Tries<E> {
@@ -29,8 +29,9 @@ pub(crate) trait Tries<E> {
 }
 
 pin_project! {
-    /// The attempt.
-    pub(crate) struct Race<S, F, E>
+    /// The attempt. `L` is the runtime's sleep, and named apart so that whether this is `Send` does not depend on lifetimes
+    /// in `E`.
+    pub(crate) struct Race<S, F, E, L>
     where
         S: Tries<E>,
     {
@@ -38,7 +39,7 @@ pin_project! {
         first: Option<F>,
         field: Field<S, F, E>,
         #[pin]
-        alarm: Alarm<<S::Runtime as Runtime>::Sleep>,
+        alarm: Alarm<L>,
     }
 }
 
@@ -67,9 +68,11 @@ struct Hedged<F> {
     pass: Option<Pass>,
 }
 
-impl<S, F, T, E> Race<S, F, E>
+impl<S, F, T, E, L> Race<S, F, E, L>
 where
     S: Tries<E, Try = F>,
+    S::Runtime: Runtime<Sleep = L>,
+    L: Sleep,
     F: Future<Output = Result<T, E>>,
 {
     /// Begins the first try, which was given `pass`.
@@ -98,9 +101,11 @@ where
     }
 }
 
-impl<S, F, T, E> Future for Race<S, F, E>
+impl<S, F, T, E, L> Future for Race<S, F, E, L>
 where
     S: Tries<E, Try = F>,
+    S::Runtime: Runtime<Sleep = L>,
+    L: Sleep,
     F: Future<Output = Result<T, E>>,
 {
     type Output = Result<T, Cause<E>>;

@@ -27,7 +27,7 @@ use super::view::TaskRef;
 use super::watch::{Above, Wanted, Watch, Watching};
 use super::work::{AsyncValue, AsyncWork, IntoAsyncResult, RepeatableWork, SharedWork};
 use crate::breaker::CircuitBreaker;
-use crate::guard::{ConcurrencyLimit, Guards, Hedge, Policy, RateLimiter, RetryBudget};
+use crate::guard::{ConcurrencyLimit, Guards, Hedge, NoHedge, Policy, RateLimiter, RetryBudget};
 use crate::hooks::{Happening, Hook, Hooks};
 use crate::metrics::Metrics;
 use crate::trace;
@@ -318,12 +318,17 @@ impl<R: Runtime, T, E, B> TaskBuilder<R, T, E, Single, B> {
 }
 
 impl<R: Runtime, T, E, B> TaskBuilder<R, T, E, Single, B> {
-    /// Runs the work by `policy`: its guards, its retries and its classifier. From here on `run` takes a `FnMut` closure.
+    /// Runs the work by `policy`: its guards, its retries, its classifier and its hedge. From here on `run` takes a `FnMut`
+    /// closure.
     ///
     /// Guards that the builder had before stay where the policy has none.
-    pub fn with_policy<C>(mut self, policy: &Policy<C>) -> TaskBuilder<R, T, E, Retrying<Policy<C>>, B>
+    pub fn with_policy<C, H>(
+        mut self,
+        policy: &Policy<C, H>,
+    ) -> TaskBuilder<R, T, E, H::Attempts<Policy<C, H>>, B>
     where
         C: Classify<E>,
+        H: MayHedge,
     {
         let of_policy = policy.guards();
         if let Some(breaker) = &of_policy.breaker {
@@ -332,13 +337,49 @@ impl<R: Runtime, T, E, B> TaskBuilder<R, T, E, Single, B> {
         if of_policy.has_more_than_a_breaker() {
             self.guards().overlay(of_policy);
         }
-        self.retry(policy.retry()).classify(policy.clone())
+        let retrying = self.retry(policy.retry()).classify(policy.clone());
+        policy.beside().apply(retrying)
+    }
+}
+
+/// Whether the attempts of a [`Policy`] have further tries: [`NoHedge`] and [`Hedge`].
+pub trait MayHedge {
+    /// How often the work may run.
+    type Attempts<C>;
+
+    /// Has the task follow suit.
+    fn apply<R: Runtime, T, E, C, B>(
+        &self,
+        builder: TaskBuilder<R, T, E, Retrying<C>, B>,
+    ) -> TaskBuilder<R, T, E, Self::Attempts<C>, B>;
+}
+
+impl MayHedge for NoHedge {
+    type Attempts<C> = Retrying<C>;
+
+    fn apply<R: Runtime, T, E, C, B>(
+        &self,
+        builder: TaskBuilder<R, T, E, Retrying<C>, B>,
+    ) -> TaskBuilder<R, T, E, Retrying<C>, B> {
+        builder
+    }
+}
+
+impl MayHedge for Hedge {
+    type Attempts<C> = Hedging<C>;
+
+    fn apply<R: Runtime, T, E, C, B>(
+        &self,
+        builder: TaskBuilder<R, T, E, Retrying<C>, B>,
+    ) -> TaskBuilder<R, T, E, Hedging<C>, B> {
+        builder.hedge(self)
     }
 }
 
 impl<R: Runtime, T, E, B> TaskBuilder<R, T, E, Single, B> {
     /// Starts a second try beside one that takes long, by the rules of `hedge`. From here on `run` takes a `FnMut` closure
-    /// that gives a future; see [`Hedge`].
+    /// that gives a future; see [`Hedge`]. `run_blocking` and `run_local` do not compile after it: the one cannot drop the
+    /// loser, the other has no two tries beside each other.
     pub fn hedge(self, hedge: &Hedge) -> TaskBuilder<R, T, E, Hedging<Always>, B> {
         self.retry(Retry::immediate().attempts(1)).hedge(hedge)
     }

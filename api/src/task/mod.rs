@@ -44,7 +44,7 @@ mod watch;
 mod wire;
 mod work;
 
-pub use builder::{Hedging, Retrying, Single, SpawningTaskBuilder, TaskBuilder};
+pub use builder::{Hedging, MayHedge, Retrying, Single, SpawningTaskBuilder, TaskBuilder};
 pub use combine::{AsyncResult, Mapped, Mapping, OnError, OnValue, SpawningTask, TaskResult};
 pub use context::{Context, Stopped};
 pub use error::{

@@ -341,7 +341,7 @@ where
     F::Output: IntoAsyncResult<T, E, M>,
     C: Classify<E>,
 {
-    type Attempt = Contest<Race<Beside<R, T, E, F, A, M, C>, Begins<R, T, E, F, A, M>, E>>;
+    type Attempt = Contest<Race<Beside<R, T, E, F, A, M, C>, Begins<R, T, E, F, A, M>, E, R::Sleep>>;
 
     const HEDGED: bool = true;
 
