@@ -20,7 +20,7 @@ FNR == 1 {
 
 /^[[:space:]]*\/\// { next }
 
-/\.(load|store|swap|fetch_[a-z_]+|compare_exchange(_weak)?)\(/ {
+/\.(load|store|swap|fetch_[a-z_]+|compare_exchange(_weak)?)\(|both\(Ordering::/ {
     operations++
     if (!comment) complain(FNR, "an atomic operation without an ORDERING comment")
     comment = 0

@@ -16,12 +16,14 @@ use sweet_async_core::lifecycle::{Level, Lifecycle, Reason, Start};
 
 use seal::Seal;
 
+#[path = "../../api/src/words/across.rs"]
+mod across;
 #[path = "../../api/src/words/seal.rs"]
 mod seal;
 
 /// What the words are made of.
 mod sync {
-    pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
+    pub(super) use loom::sync::atomic::{AtomicBool, Ordering, fence};
 }
 
 /// A parent with a scope, and one child that may enter it.
@@ -95,6 +97,7 @@ impl Tree {
             live.child = true;
             live.condemned
         };
+        across::fence();
         let level = self.parent.snapshot().level().max(condemned);
         if let Some(level) = level {
             let _ = self.child.cancel(level, Reason::Parent);
@@ -115,7 +118,10 @@ impl Tree {
     /// `TaskRecord::cancel_tree`.
     fn cancel_tree(&self, level: Level) {
         let _ = self.parent.cancel(level, Reason::Requested);
-        self.cancel_children(level);
+        across::fence();
+        if self.extra.load(Acquire) == 1 {
+            self.cancel_children(level);
+        }
     }
 
     /// `Header::condemn_children`.

@@ -6,7 +6,6 @@ use core::fmt;
 use core::future::Future;
 use core::ops::Deref;
 use core::pin::pin;
-use core::sync::atomic::{Ordering, fence};
 use core::task::Poll;
 use core::time::Duration;
 
@@ -23,6 +22,7 @@ use super::view::TaskRef;
 use super::watch::Watching;
 use crate::Runtime;
 use crate::live::{LiveTree, Saying, WaitsOn};
+use crate::words::across;
 
 /// A task seen from inside: whether to stop, how much time is left, and children.
 ///
@@ -206,7 +206,7 @@ impl<R: Runtime> Context<R> {
         while self.child_count() != 0 {
             let left = self.header().extra().children.left.listen();
             // See `Header::vacate`: the listener is made, then the count is read.
-            fence(Ordering::SeqCst);
+            across::fence();
             if self.child_count() == 0 {
                 return;
             }

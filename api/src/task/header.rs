@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use core::panic::AssertUnwindSafe;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use core::task::Waker;
 use core::time::Duration;
 use std::panic::catch_unwind;
@@ -25,6 +25,7 @@ use crate::Moment;
 use crate::hooks::Happening;
 use crate::live::{Notes, visit};
 use crate::token::CancellationToken;
+use crate::words::across;
 use crate::words::seal::Seal;
 
 /// What is known of a task: who it is, how it is doing, and a way to cancel it.
@@ -360,7 +361,7 @@ impl Header {
             let live = extra.children.live();
             next = live.raise(from, (level, reason, by), &mut raised);
             // As in `tell`, once for all of them.
-            fence(Ordering::SeqCst);
+            across::fence();
             calls.extend(
                 raised
                     .drain(..)
@@ -430,7 +431,7 @@ impl Header {
         child.header.place.store(place, Ordering::Relaxed);
         // The level is read after the child is listed, and a canceller lists after it raised the level: one of the two
         // sees the other, so no child escapes. The fence is for a canceller that finds no extra part; see `tell`.
-        fence(Ordering::SeqCst);
+        across::fence();
         let told = self
             .lifecycle
             .snapshot()
@@ -459,7 +460,7 @@ impl Header {
         let Some(extra) = self.extra_if_any() else { return };
         let children = &extra.children;
         if !matches!(children.group.leave(), Ok(Exit::Continue)) {
-            fence(Ordering::SeqCst);
+            across::fence();
             children.left.notify(usize::MAX);
             self.driver.wake();
         }
@@ -617,7 +618,7 @@ impl TaskRecord {
         if matches!(outcome, Cancel::Raised | Cancel::Ended) {
             // Who wants the token makes the extra part and the token, then reads the word; here the word is written, then
             // the token looked for. The fences on both sides keep both from missing each other.
-            fence(Ordering::SeqCst);
+            across::fence();
             self.spread(outcome);
         } else if level == Level::KillHard {
             // An executor that goes away drops what it is to poll. This is how it gets hold of a task that nothing else

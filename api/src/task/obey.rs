@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
-use core::sync::atomic::{Ordering, fence};
 use core::task::{self, Waker};
 
 use super::header::{Header, TaskRecord};
 use super::view::{AlreadyEnded, TaskRef};
 use crate::token::{CancellationToken, WeakToken};
+use crate::words::across;
 
 impl TaskRecord {
     /// The task's own token, which is cancelled when the task is told to stop: for whatever works for the task and is none
@@ -33,7 +33,7 @@ impl Header {
     pub(super) fn token(&self) -> &CancellationToken {
         let token = self.extra().token.get_or_init(CancellationToken::new);
         // Here the token is there, then the word is read; a canceller writes the word, then looks for the token.
-        fence(Ordering::SeqCst);
+        across::fence();
         if let Some(told) = self.cancellation(self.lifecycle.snapshot()) {
             token.cancel_because(told.level, told.reason);
         }

@@ -178,8 +178,8 @@ const LIMITS: &str = "
 - **Relaxed reorderings.** Loom lets a load return older values that the memory model allows, out of the last few stores
   to that word. It does not let a load return a value whose store comes later in the same execution, which the memory
   model allows for `Relaxed` (load buffering).
-- **`SeqCst` and fences.** Loom checks `SeqCst` operations as `AcqRel`. The core and the words of the api use none, and no
-  fence.
+- **`SeqCst` and fences.** Loom checks `SeqCst` operations as `AcqRel`. The core uses none, and no fence; the words of the
+  api have one fence, which loom checks as it is.
 - **Spurious failure.** In loom `compare_exchange_weak` fails only when the value differs. That it may fail without a reason
   is explored by the scenarios, not under weak orderings.
 - **Crates of others.** `atomic-waker`, which `waiters` and `mailbox` keep their wakers in, is replaced by loom's own cell in
