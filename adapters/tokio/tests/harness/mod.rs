@@ -49,56 +49,42 @@ impl Drop for Executor {
     }
 }
 
+/// A flavour of Tokio.
 #[derive(Clone, Debug)]
-pub(crate) struct CurrentThread(Arc<Executor>);
+pub(crate) struct OnTokio<const MANY_THREADS: bool>(Arc<Executor>);
 
-impl Harness for CurrentThread {
+pub(crate) type CurrentThread = OnTokio<false>;
+pub(crate) type MultiThread = OnTokio<true>;
+
+impl<const MANY_THREADS: bool> Harness for OnTokio<MANY_THREADS> {
     type Runtime = Tokio;
 
-    const NAME: &'static str = "Tokio, one thread";
-    const DIFFERENCES: &'static [Difference] = &[
-        Difference::OneThread,
-        Difference::NoBlockOn,
-        Difference::ForeignThreads,
-        Difference::ClosuresHoldTime,
-    ];
-
-    fn start(_: usize) -> Self {
-        Self(Executor::new(Builder::new_current_thread().start_paused(true)))
-    }
-
-    fn runtime(&self) -> Tokio {
-        self.0.tokio.clone()
-    }
-
-    fn outside() -> Tokio {
-        Tokio::current()
-    }
-
-    fn run<F: Future>(&self, future: F) -> F::Output {
-        self.0.run(future)
-    }
-
-    fn shut_down(&self) {
-        self.0.shut_down();
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct MultiThread(Arc<Executor>);
-
-impl Harness for MultiThread {
-    type Runtime = Tokio;
-
-    const NAME: &'static str = "Tokio, many threads";
-    const DIFFERENCES: &'static [Difference] = &[
-        Difference::RealTime,
-        Difference::NoBlockOn,
-        Difference::ForeignThreads,
-    ];
+    const NAME: &'static str = if MANY_THREADS {
+        "Tokio, many threads"
+    } else {
+        "Tokio, one thread"
+    };
+    const DIFFERENCES: &'static [Difference] = if MANY_THREADS {
+        &[
+            Difference::RealTime,
+            Difference::NoBlockOn,
+            Difference::ForeignThreads,
+        ]
+    } else {
+        &[
+            Difference::OneThread,
+            Difference::NoBlockOn,
+            Difference::ForeignThreads,
+            Difference::ClosuresHoldTime,
+        ]
+    };
 
     fn start(threads: usize) -> Self {
-        Self(Executor::new(Builder::new_multi_thread().worker_threads(threads)))
+        Self(if MANY_THREADS {
+            Executor::new(Builder::new_multi_thread().worker_threads(threads))
+        } else {
+            Executor::new(Builder::new_current_thread().start_paused(true))
+        })
     }
 
     fn runtime(&self) -> Tokio {
