@@ -41,6 +41,7 @@ mod combine;
 mod deadline;
 mod differences;
 mod errors;
+mod forest;
 mod guard;
 mod hedge;
 mod hooks;
@@ -67,6 +68,7 @@ use core::future::Future;
 
 use self::stage::Flavour;
 pub use differences::{Difference, TABLE};
+pub use forest::random_tree;
 pub use local::local;
 pub use stress::faults;
 pub use threads::threads;

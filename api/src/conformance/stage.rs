@@ -77,15 +77,17 @@ impl<R: Runtime> Flavour<R> {
             table: H::TABLE,
             differences: H::DIFFERENCES,
             threads: H::THREADS,
-            start: |threads| {
-                let harness = H::start(threads);
-                Stage {
-                    flavour: Self::of::<H>(),
-                    runtime: harness.runtime(),
-                    executor: Arc::new(harness),
-                }
-            },
+            start: |threads| Self::stage(H::start(threads)),
             outside: H::outside,
+        }
+    }
+
+    /// An executor that was started already.
+    pub(super) fn stage<H: Harness<Runtime = R>>(harness: H) -> Stage<R> {
+        Stage {
+            flavour: Self::of::<H>(),
+            runtime: harness.runtime(),
+            executor: Arc::new(harness),
         }
     }
 
