@@ -268,6 +268,7 @@ macro_rules! conformance {
                 inside a_child_of_a_cancelled_parent_never_starts
                 inside a_failing_parent_cancels_its_children
                 inside joiners_all_first_error_any
+                inside a_task_that_would_wait_for_itself_is_told_the_circle
                 inside a_task_that_has_ended_takes_no_child
                 inside a_child_that_enters_as_its_parent_fails_is_refused_or_told
                 inside a_scope_outlives_what_a_hard_kill_left_in_the_middle_of_a_poll

@@ -15,7 +15,7 @@ use super::stage::{
 };
 use crate::prelude::*;
 use crate::task::{Rejection, TaskRef};
-use crate::{Context, Reason, Runtime, TaskBuilder};
+use crate::{Context, Reason, Runtime, Task, TaskBuilder};
 
 pub(super) async fn children_end_before_their_parent<R: Runtime>(h: Stage<R>) {
     let ended = Arc::new(AtomicU32::new(0));
@@ -166,6 +166,41 @@ pub(super) async fn joiners_all_first_error_any<R: Runtime>(h: Stage<R>) {
         assert_eq!(failures, [3, 1]);
     });
     parent.await.unwrap();
+}
+
+/// A child is given the handle of the task above its parent, and of one that goes on with that task's result.
+pub(super) async fn a_task_that_would_wait_for_itself_is_told_the_circle<R: Runtime>(h: Stage<R>) {
+    let (give, take) = async_channel::bounded::<Task<R, u32, Infallible>>(1);
+    let (told, tell) = async_channel::bounded(2);
+    let top = h.to::<u32, Infallible>().run(move |cx: Context<R>| async move {
+        let top = cx.id();
+        let middle = cx
+            .child::<u32, Infallible>()
+            .run(move |cx: Context<R>| async move {
+                let middle = cx.id();
+                let below = cx
+                    .child::<u32, Infallible>()
+                    .run(move |cx: Context<R>| async move {
+                        let beside = cx.child::<u32, Infallible>().run(|| 3);
+                        assert_eq!(cx.wait_for(beside).await.unwrap().unwrap(), 3);
+                        let above = take.recv().await.unwrap();
+                        let cycle = cx.wait_for(above).await.unwrap_err();
+                        assert_eq!(cycle.path, [cx.id(), top, middle, cx.id()]);
+                        assert!(cycle.to_string().contains("waits for"), "{cycle}");
+                        let link: Task<R, u32, _> = cycle.task.and_then(|value| value + 1);
+                        let linked = link.id();
+                        let cycle = cx.wait_for(link).await.unwrap_err();
+                        assert_eq!(cycle.path, [cx.id(), linked, top, middle, cx.id()]);
+                        told.send(cycle.task).await.unwrap();
+                        2
+                    });
+                cx.wait_for(below).await.unwrap().unwrap()
+            });
+        cx.wait_for(middle).await.unwrap().unwrap()
+    });
+    give.send(top).await.unwrap();
+    assert_eq!(tell.recv().await.unwrap().await.unwrap(), 3);
+    until(|| h.live() == 0).await;
 }
 
 pub(super) async fn a_task_that_has_ended_takes_no_child<R: Runtime>(h: Stage<R>) {

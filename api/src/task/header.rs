@@ -222,9 +222,15 @@ impl Header {
         self.watching().map(|watching| watching.watch())
     }
 
+    /// The task whose result this one goes on with.
+    pub(crate) fn goes_on_with(&self) -> Option<&Self> {
+        let after = self.extra_if_any()?.after.get()?;
+        Some(after.header())
+    }
+
     fn elder(&self) -> Option<&Self> {
-        let after = self.extra_if_any().and_then(|extra| extra.after.get());
-        after.or(self.parent.as_ref()).map(|elder| elder.header())
+        let parent = || self.parent.as_ref().map(|parent| parent.header());
+        self.goes_on_with().or_else(parent)
     }
 
     /// The inherited part of the deadline, and the task that it comes from.

@@ -56,7 +56,7 @@ pub(crate) use header::{Header, Node};
 pub use id::{IdsExhausted, ParseTaskIdError, TaskId};
 pub use join::{
     All, Any, Escalation, FirstError, GaveUp, JoinSender, JoinStream, Joiner, NoQuorum, Partial, Quorum,
-    Restart, Supervisor, Within, join_stream,
+    Restart, Supervisor, WaitCycle, Within, join_stream,
 };
 pub use mail::{
     Asked, BothEnds, Correlation, Envelope, Mail, Message, NoAnswer, NoMail, NotAsked, NotAwaited, NotSent,

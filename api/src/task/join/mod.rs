@@ -1,5 +1,6 @@
 //! Ways to wait for several tasks.
 
+mod cycle;
 mod partial;
 mod quorum;
 mod stream;
@@ -10,6 +11,7 @@ use core::future::Future;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use sweet_async_core::lifecycle::{Level, Reason};
 
+pub use self::cycle::WaitCycle;
 pub use self::partial::{Partial, Within};
 pub use self::quorum::{NoQuorum, Quorum};
 pub use self::stream::{JoinSender, JoinStream, join_stream};
