@@ -442,7 +442,10 @@ where
         launch(
             self.runtime,
             self.config,
-            Hedged::<W, Args, M, C>::new(work, (retry, classify), hedge, guards),
+            (
+                Hedged::<W, Args, M, C>::new(work, (retry, classify), hedge, guards),
+                (),
+            ),
             self.fallback,
             invalid,
         )
@@ -520,7 +523,7 @@ where
         launch(
             self.runtime,
             self.config,
-            Blocking::<W, Args, M>::new(work),
+            (Blocking::<W, Args, M>::new(work), ()),
             self.fallback,
             None,
         )
@@ -550,7 +553,7 @@ where
         launch(
             self.runtime,
             self.config,
-            Repeated::<W, Args, M, C>::new(work, retry, classify),
+            (Repeated::<W, Args, M, C>::new(work, retry, classify), ()),
             self.fallback,
             invalid,
         )
@@ -583,7 +586,7 @@ where
             plan,
             self.fallback,
             None,
-            |_, driver, _| executor.spawn_local(driver),
+            |driver, _| executor.spawn_local(driver),
         )
     }
 }
@@ -607,14 +610,14 @@ where
     {
         let Retrying { retry, classify } = self.policy;
         let invalid = retry.check(self.config.timeout()).err();
-        let plan = Repeated::<W, Args, M, C>::new(work, retry, classify);
+        let plan = (Repeated::<W, Args, M, C>::new(work, retry, classify), ());
         launch_by(
             self.runtime,
             self.config,
             plan,
             self.fallback,
             invalid,
-            |_, driver, _| executor.spawn_local(driver),
+            |driver, _| executor.spawn_local(driver),
         )
     }
 }
@@ -645,7 +648,7 @@ where
         launch(
             self.runtime,
             self.config,
-            BlockingAgain::<W, Args, M, C>::new(work, retry, classify),
+            (BlockingAgain::<W, Args, M, C>::new(work, retry, classify), ()),
             self.fallback,
             invalid,
         )
@@ -726,19 +729,12 @@ where
     let invalid = (bond.limit == 0).then_some(Invalid::ZeroLimit);
     let (runtime, config) = (builder.runtime, builder.config);
     let plan = Once::<_, (Context<R>,), AsyncValue>::new(work);
-    launch_by(
-        runtime,
-        config,
-        plan,
-        NoFallback,
-        invalid,
-        |runtime, driver, record| {
-            record.header().extra().children.bind(bond);
-            runtime.spawn_task(driver, || TaskRef {
-                node: Arc::clone(record) as Node,
-            })
-        },
-    )
+    launch_by(runtime, config, plan, NoFallback, invalid, |driver, record| {
+        record.header().extra().children.bind(bond);
+        record.slot.runtime.spawn_task(driver, || TaskRef {
+            node: Arc::clone(record) as Node,
+        })
+    })
 }
 
 impl<R, T, E, C, B, W, Args, M> SpawningTaskBuilder<R, W, Args, M> for TaskBuilder<R, T, E, Hedging<C>, B>
@@ -772,7 +768,7 @@ where
     R: Runtime,
     T: Send + 'static,
     E: Send + Sync + 'static,
-    P: Plan<R, T, E> + Send + 'static,
+    P: Plan<R, T, E, Seed = ()> + Send + 'static,
     P::Attempt: Send,
 {
     let mut builder = TaskBuilder::<R, T, E>::new(runtime)
@@ -781,7 +777,7 @@ where
     builder.config.parent.clone_from(&after.header().parent);
     builder.config.after = Some(Arc::clone(after));
     builder.config.priority = after.header().priority;
-    launch(builder.runtime, builder.config, plan, NoFallback, None)
+    launch(builder.runtime, builder.config, (plan, ()), NoFallback, None)
 }
 
 /// Admits a task into its scope and hands it to the executor.
@@ -789,7 +785,7 @@ where
 fn launch<R, T, E, P, B>(
     runtime: R,
     config: Config,
-    plan: P,
+    plan: (P, P::Seed),
     rescue: B,
     invalid: Option<Invalid>,
 ) -> Task<R, T, E>
@@ -799,21 +795,15 @@ where
     E: Send + Sync + 'static,
     P: Plan<R, T, E> + Send + 'static,
     P::Attempt: Send,
+    P::Seed: Send,
     B: Rescue<T, E> + Send + 'static,
     B::Future: Send,
 {
-    launch_by(
-        runtime,
-        config,
-        plan,
-        rescue,
-        invalid,
-        |runtime, driver, record| {
-            runtime.spawn_task(driver, || TaskRef {
-                node: Arc::clone(record) as Node,
-            })
-        },
-    )
+    launch_by(runtime, config, plan, rescue, invalid, |driver, record| {
+        record.slot.runtime.spawn_task(driver, || TaskRef {
+            node: Arc::clone(record) as Node,
+        })
+    })
 }
 
 /// The same, handed to whatever `spawn` says.
@@ -821,7 +811,7 @@ where
 fn launch_by<R, T, E, P, B, S>(
     runtime: R,
     config: Config,
-    plan: P,
+    plan: (P, P::Seed),
     rescue: B,
     invalid: Option<Invalid>,
     spawn: S,
@@ -832,7 +822,7 @@ where
     E: Send + Sync + 'static,
     P: Plan<R, T, E>,
     B: Rescue<T, E>,
-    S: FnOnce(&R, Driver<R, T, E, P, B>, &Arc<TaskRecord<Slot<T, E>>>) -> Spawned<R, T, E, P, B>,
+    S: FnOnce(Driver<R, T, E, P, B>, &Arc<TaskRecord<Slot<R, T, E>>>) -> Spawned<R, T, E, P, B>,
 {
     let Config {
         name,
@@ -889,19 +879,19 @@ where
         parent,
     );
     header.kind = Kind::new(B::IS_SOME, traced);
+    let record = Arc::new(TaskRecord::new(header, Slot::new(runtime)));
     if P::FENCED {
-        header.set_fenced(true);
+        record.header().set_fenced(true);
     }
-    if let Some(retry) = plan.retry() {
-        header.recover_by(retry);
+    if let Some(retry) = plan.0.retry() {
+        record.header().recover_by(retry);
     }
     if let Some(elder) = after {
-        header.inherit_from(elder);
+        record.header().inherit_from(elder);
     }
     if let Some(watched) = watched {
-        header.accompany(watched);
+        record.header().accompany(watched);
     }
-    let record = Arc::new(TaskRecord::new(header, Slot::new()));
     let invalid = if timeout.and_then(|timeout| timeout.after) == Some(Duration::ZERO) {
         Some(Invalid::ZeroTimeout)
     } else {
@@ -911,7 +901,7 @@ where
         (Err(_), _) => Err(Rejection::IdsExhausted),
         (_, Some(invalid)) => Err(Rejection::Invalid(invalid)),
         _ => match &record.header().parent {
-            None => runtime.root().enter(|| Arc::clone(&record) as Node),
+            None => record.slot.runtime.root().enter(|| Arc::clone(&record) as Node),
             Some(parent) => parent.header().adopt(&(Arc::clone(&record) as Node), reserved),
         },
     };
@@ -919,22 +909,15 @@ where
         if let Some(parent) = record.header().parent.as_ref().filter(|_| reserved) {
             parent.header().vacate();
         }
-        return refuse(record, runtime, rejection);
+        return refuse(record, rejection);
     }
     if is_watched && record.header().parent.is_none() {
         (&*record as &TaskRecord).happened(Happening::Created);
     }
-    let driver = Driver::new(
-        Arc::clone(&record),
-        runtime.clone(),
-        plan,
-        rescue,
-        guarding,
-        is_watched,
-    );
+    let driver = Driver::new(Arc::clone(&record), plan, rescue, guarding);
     // A driver that is handed back, or dropped before it was polled, rejects the task and leaves the scope.
-    let spawned = spawn(&runtime, driver, &record).ok();
-    Task::new(record, runtime, spawned, cancel_on_drop)
+    let spawned = spawn(driver, &record).ok();
+    Task::new(record, spawned, cancel_on_drop)
 }
 
 /// What an executor answers to a driver.
@@ -957,7 +940,7 @@ fn watch<R: Runtime>(
 
 /// A task that was refused at the door.
 #[cold]
-fn refuse<R, T, E>(record: Arc<TaskRecord<Slot<T, E>>>, runtime: R, rejection: Rejection) -> Task<R, T, E>
+fn refuse<R, T, E>(record: Arc<TaskRecord<Slot<R, T, E>>>, rejection: Rejection) -> Task<R, T, E>
 where
     R: Runtime,
     T: Send + 'static,
@@ -969,7 +952,7 @@ where
     record
         .slot
         .put(Err(record.header().error(Cause::Rejected(rejection))));
-    Task::new(record, runtime, None, None)
+    Task::new(record, None, None)
 }
 
 impl Timeout {

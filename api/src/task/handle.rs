@@ -29,8 +29,7 @@ use crate::Runtime;
 /// Dropping a pending `await` on `&mut task` loses nothing; the result stays for the next one.
 #[must_use = "a dropped handle detaches its task; await it, or say `cancel_on_drop`"]
 pub struct Task<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> {
-    record: Arc<TaskRecord<Slot<T, E>>>,
-    runtime: R,
+    record: Arc<TaskRecord<Slot<R, T, E>>>,
     // Dropped after the result was taken: see `Runtime::Spawned`.
     _spawned: Option<R::Spawned>,
     // The result was taken out of the slot.
@@ -43,14 +42,12 @@ pub struct Task<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> {
 impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> Task<R, T, E> {
     #[inline]
     pub(super) const fn new(
-        record: Arc<TaskRecord<Slot<T, E>>>,
-        runtime: R,
+        record: Arc<TaskRecord<Slot<R, T, E>>>,
         spawned: Option<R::Spawned>,
         cancel_on_drop: Option<Level>,
     ) -> Self {
         Self {
             record,
-            runtime,
             _spawned: spawned,
             taken: false,
             cancel_on_drop,
@@ -276,7 +273,7 @@ impl<R: Runtime, T: Send + 'static, E: Send + Sync + 'static> SpawningTask<T, E>
     type Runtime = R;
 
     fn runtime(&self) -> &R {
-        &self.runtime
+        &self.record.slot.runtime
     }
 
     fn cancel_on_drop(mut self, level: Option<Level>) -> Self {

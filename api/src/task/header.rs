@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use core::panic::AssertUnwindSafe;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use core::task::Waker;
 use core::time::Duration;
 use std::panic::catch_unwind;
@@ -53,8 +53,8 @@ pub(crate) struct Header {
     pub(crate) priority: Priority,
     /// The task came to its end without an extra part; see `extra_or_seal`.
     sealed: Seal,
-    /// The work is a closure on a thread that may block.
-    fenced: AtomicBool,
+    /// `FENCED`, `WATCHED`, `CONTEXTUAL`.
+    marks: AtomicU8,
     /// What was known of it as it was made.
     pub(crate) kind: Kind,
     /// Where the parent lists this task; of one without a parent, where the root does, counted from 1, or 0.
@@ -148,7 +148,7 @@ impl Header {
             lifecycle: Lifecycle::new(),
             priority,
             sealed: Seal::default(),
-            fenced: AtomicBool::new(false),
+            marks: AtomicU8::new(0),
             kind: Kind::new(false, true),
             place: AtomicU32::new(0),
             // Rounded up: a short grace period is not none.
@@ -167,12 +167,42 @@ impl Header {
 
     /// Whether the work is a closure on a thread that may block.
     pub(crate) fn is_fenced(&self) -> bool {
-        // Relaxed: it stands alone.
-        self.fenced.load(Ordering::Relaxed)
+        self.has(FENCED)
     }
 
     pub(crate) fn set_fenced(&self, fenced: bool) {
-        self.fenced.store(fenced, Ordering::Relaxed);
+        self.mark(FENCED, fenced);
+    }
+
+    /// Whether something accompanies the task; see `driver/watched.rs`.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.has(WATCHED)
+    }
+
+    /// Whether somebody may hold a context, and so enter children.
+    #[inline]
+    pub(crate) fn is_contextual(&self) -> bool {
+        self.has(CONTEXTUAL)
+    }
+
+    #[inline]
+    pub(crate) fn set_contextual(&self) {
+        self.mark(CONTEXTUAL, true);
+    }
+
+    #[inline]
+    fn has(&self, mark: u8) -> bool {
+        // Relaxed: each mark stands alone.
+        self.marks.load(Ordering::Relaxed) & mark != 0
+    }
+
+    /// Of one writer at a time: who makes the task, then its driver.
+    #[inline]
+    fn mark(&self, mark: u8, set: bool) {
+        let others = self.marks.load(Ordering::Relaxed) & !mark;
+        self.marks
+            .store(if set { others | mark } else { others }, Ordering::Relaxed);
     }
 
     /// Where the root lists this task, if it does.
@@ -200,6 +230,7 @@ impl Header {
     pub(crate) fn accompany(&self, watch: Arc<dyn Watching>) {
         // Called once, before the task is shared.
         let _ = self.extra().watch.set(watch);
+        self.mark(WATCHED, true);
     }
 
     /// Lets everybody know the rules by which the work is begun again.
@@ -754,3 +785,7 @@ const AT_ONCE: usize = 32;
 
 /// No moment was stored yet.
 const UNSET: u64 = u64::MAX;
+
+const FENCED: u8 = 1;
+const WATCHED: u8 = 2;
+const CONTEXTUAL: u8 = 4;

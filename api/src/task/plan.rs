@@ -38,6 +38,9 @@ pub(crate) trait Plan<R: Runtime, T, E> {
     /// One attempt.
     type Attempt: Future<Output = Result<T, Fault<E>>>;
 
+    /// What the first attempt is made of and no other one needs.
+    type Seed;
+
     /// Whether an attempt goes on until it returns by itself, because it blocks a thread.
     const FENCED: bool = false;
 
@@ -47,8 +50,13 @@ pub(crate) trait Plan<R: Runtime, T, E> {
     /// What the guards gave the attempt that is begun next, if it tells them itself.
     fn accept(&mut self, _pass: Option<Pass>) {}
 
-    /// Begins an attempt; `None` if nothing is left to begin.
-    fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt>;
+    /// Begins an attempt; `None` if nothing is left to begin. The first one is given the seed.
+    fn begin(
+        &mut self,
+        seed: Option<Self::Seed>,
+        runtime: &R,
+        context: impl FnOnce() -> Context<R>,
+    ) -> Option<Self::Attempt>;
 
     /// After how long to try again, if at all.
     fn again(&mut self, _runtime: &R, _cause: &Cause<E>, _spent: Duration) -> Again {
@@ -96,8 +104,7 @@ pub type Begun<F, E> = (std::thread::Result<F>, Arc<TaskError<E>>);
 
 /// Work that is begun once.
 pub(crate) struct Once<F, A, M> {
-    work: Option<F>,
-    inferred: PhantomData<fn() -> (A, M)>,
+    inferred: PhantomData<fn(F, A) -> M>,
 }
 
 /// Work that is begun again after a failure, as a policy says.
@@ -172,11 +179,9 @@ pub struct Fallback<F, M> {
 
 impl<F, A, M> Once<F, A, M> {
     #[inline]
-    pub(crate) const fn new(work: F) -> Self {
-        Self {
-            work: Some(work),
-            inferred: PhantomData,
-        }
+    pub(crate) const fn new(work: F) -> (Self, F) {
+        let inferred = PhantomData;
+        (Self { inferred }, work)
     }
 }
 
@@ -282,23 +287,27 @@ where
 {
     type Attempt = Lift<<F::Output as IntoAsyncResult<T, E, M>>::Future>;
 
+    type Seed = F;
+
     #[inline]
-    fn begin(&mut self, _: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
-        let work = self.work.take()?;
+    fn begin(
+        &mut self,
+        seed: Option<F>,
+        _: &R,
+        context: impl FnOnce() -> Context<R>,
+    ) -> Option<Self::Attempt> {
         Some(Lift {
-            future: work.call(context).into_async_result(),
+            future: seed?.call(context).into_async_result(),
         })
     }
 
     #[inline]
     fn is_left(&self) -> bool {
-        self.work.is_some()
+        false
     }
 
     #[inline]
-    fn clear(&mut self) {
-        self.work = None;
-    }
+    fn clear(&mut self) {}
 }
 
 impl<R, T, E, F, A, M, C> Plan<R, T, E> for Repeated<F, A, M, C>
@@ -310,7 +319,9 @@ where
 {
     type Attempt = Lift<<F::Output as IntoAsyncResult<T, E, M>>::Future>;
 
-    fn begin(&mut self, _: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
+    type Seed = ();
+
+    fn begin(&mut self, _: Option<()>, _: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
         Some(Lift {
             future: self.work.as_mut()?.call_again(context).into_async_result(),
         })
@@ -343,13 +354,15 @@ where
 {
     type Attempt = Contest<Race<Beside<R, T, E, F, A, M, C>, Begins<R, T, E, F, A, M>, E, R::Sleep>>;
 
+    type Seed = ();
+
     const HEDGED: bool = true;
 
     fn accept(&mut self, pass: Option<Pass>) {
         self.pass = pass;
     }
 
-    fn begin(&mut self, _: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
+    fn begin(&mut self, _: Option<()>, _: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
         let tries = Beside {
             work: Arc::clone(&self.work),
             classify: Arc::clone(&self.series.classify),
@@ -422,9 +435,16 @@ where
 {
     type Attempt = BlockingAttempt<R, T, E>;
 
+    type Seed = ();
+
     const FENCED: bool = true;
 
-    fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
+    fn begin(
+        &mut self,
+        _: Option<()>,
+        runtime: &R,
+        context: impl FnOnce() -> Context<R>,
+    ) -> Option<Self::Attempt> {
         let work = self.work.take()?;
         Some(on_a_thread(runtime, context(), |context| {
             work.call(|| context).into_result()
@@ -452,9 +472,16 @@ where
 {
     type Attempt = BlockingAttempt<R, T, E>;
 
+    type Seed = ();
+
     const FENCED: bool = true;
 
-    fn begin(&mut self, runtime: &R, context: impl FnOnce() -> Context<R>) -> Option<Self::Attempt> {
+    fn begin(
+        &mut self,
+        _: Option<()>,
+        runtime: &R,
+        context: impl FnOnce() -> Context<R>,
+    ) -> Option<Self::Attempt> {
         let work = Arc::clone(self.work.as_ref()?);
         Some(on_a_thread(runtime, context(), move |context| {
             work.call_shared(|| context).into_result()
@@ -527,7 +554,9 @@ where
 {
     type Attempt = W;
 
-    fn begin(&mut self, _: &R, context: impl FnOnce() -> Context<R>) -> Option<W> {
+    type Seed = ();
+
+    fn begin(&mut self, _: Option<()>, _: &R, context: impl FnOnce() -> Context<R>) -> Option<W> {
         let work = self.work.take()?;
         Some(work(context()))
     }

@@ -10,13 +10,18 @@ use spin::relax::Yield;
 
 use super::error::TaskError;
 use super::header::Awaited;
+use crate::Runtime;
 
 /// Carries one result from the driver to the handle, and wakes the handle when it is there.
 ///
 /// Each side enters for a few moves and runs no foreign code meanwhile: wakers are cloned, woken and dropped outside, and
 /// so are results that nobody wants. Whoever finds the other side inside yields its thread and tries again; a visit costs
 /// one read-modify-write, where a mutex that parks takes two. Whether a result is accepted was decided before, by the lifecycle.
-pub(crate) struct Slot<T, E>(SpinMutex<Content<T, E>, Yield>);
+pub(crate) struct Slot<R, T, E> {
+    /// What both sides belong to.
+    pub(super) runtime: R,
+    content: SpinMutex<Content<T, E>, Yield>,
+}
 
 enum Content<T, E> {
     Empty,
@@ -33,9 +38,12 @@ pub(crate) enum Found<T, E> {
     Taken,
 }
 
-impl<T, E> Slot<T, E> {
-    pub(crate) const fn new() -> Self {
-        Self(SpinMutex::new(Content::Empty))
+impl<R, T, E> Slot<R, T, E> {
+    pub(crate) const fn new(runtime: R) -> Self {
+        Self {
+            runtime,
+            content: SpinMutex::new(Content::Empty),
+        }
     }
 
     /// Delivers the result, or drops it if nobody will ask.
@@ -88,7 +96,7 @@ impl<T, E> Slot<T, E> {
     /// Takes the result if it is there; for a handle that nobody shares the slot with any more.
     #[inline]
     pub(crate) fn take_alone(&mut self) -> Found<T, E> {
-        mem::replace(self.0.get_mut(), Content::Taken).found()
+        mem::replace(self.content.get_mut(), Content::Taken).found()
     }
 
     /// Whether nobody will ask for the result any more; once true it stays true.
@@ -105,7 +113,7 @@ impl<T, E> Slot<T, E> {
 
     #[inline]
     fn enter(&self) -> SpinMutexGuard<'_, Content<T, E>, Yield> {
-        self.0.lock()
+        self.content.lock()
     }
 }
 
@@ -120,7 +128,7 @@ impl<T, E> Content<T, E> {
     }
 }
 
-impl<T: Send, E: Send + Sync> Awaited for Slot<T, E> {
+impl<R: Runtime, T: Send, E: Send + Sync> Awaited for Slot<R, T, E> {
     fn wake(&self) {
         let mut content = self.enter();
         if !matches!(&*content, Content::Awaited(_)) {

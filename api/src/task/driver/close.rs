@@ -9,7 +9,7 @@ use sweet_async_core::lifecycle::{End, FinishError, Level, Reason, Snapshot};
 use super::super::error::{Cause, TaskError};
 use super::super::header::{Extra, TaskRecord};
 use super::super::plan::{Plan, Rescue};
-use super::{DriverProjection, Phase, Step};
+use super::{DriverProjection, Phase, Stage, Step};
 use crate::{Moment, Runtime};
 
 impl<R, T, E, P, B> DriverProjection<'_, R, T, E, P, B>
@@ -20,20 +20,23 @@ where
     P: Plan<R, T, E>,
     B: Rescue<T, E>,
 {
-    /// The work has a result. A task that nobody else is part of ends here and now.
+    /// The work has a result. A task that nobody else is part of ends here and now; whether this one did.
     #[inline]
-    pub(super) fn end(&mut self, result: Result<T, TaskError<E>>) {
+    pub(super) fn end(&mut self, result: Result<T, TaskError<E>>) -> bool {
         if self.others().is_some() {
-            return self.end_in_company(result);
+            self.end_in_company(result);
+            return false;
         }
         let result = self.finish(result);
         // Somebody may have registered a callback meanwhile.
-        if self.header().extra_if_any().is_some() {
-            *self.phase = Phase::Ended;
-            self.rest.get_or_insert_default().result = Some(result);
-        } else {
+        let alone = self.header().extra_if_any().is_none();
+        if alone {
             self.leave(result);
+        } else {
+            self.stage.set(Stage::Ended);
+            self.rest.get_or_insert_default().result = Some(result);
         }
+        alone
     }
 
     /// Ends a cancelled task that nobody else is part of and whose result nobody will ask for, without making an error.
@@ -45,7 +48,7 @@ where
         // Refused only if a hard kill came first, and then it has ended as this.
         let _ = self.finish_as(End::Cancelled);
         if self.header().extra_if_any().is_some() {
-            *self.phase = Phase::Ended;
+            self.stage.set(Stage::Ended);
             let result = Err(self.cancelled(seen, None));
             self.rest.get_or_insert_default().result = Some(result);
         } else {
@@ -58,7 +61,7 @@ where
     #[inline]
     fn others(&self) -> Option<&Extra> {
         let header = self.record.header();
-        if *self.contextual {
+        if header.is_contextual() {
             header.extra_or_seal()
         } else {
             header.extra_if_any()
@@ -71,7 +74,7 @@ where
         if result.is_ok() && self.header().extra_if_any().is_some_and(Extra::close_if_empty) {
             return self.end_deserted(result);
         }
-        *self.phase = Phase::Closing;
+        self.stage.set(Stage::Closing);
         let failed = result.as_ref().err().map(|error| match error.cause() {
             Cause::TimedOut(_) => Reason::Deadline,
             _ => Reason::Parent,
@@ -91,10 +94,10 @@ where
 
     /// Those who were part of the task have left, so nobody is waited for unless the task was cancelled.
     fn end_deserted(&mut self, result: Result<T, TaskError<E>>) {
-        let result = self.finish(result);
+        let result = self.finish_in_company(result);
         self.tell_end();
         if self.header().lifecycle.is_cancelled() {
-            *self.phase = Phase::Ended;
+            self.stage.set(Stage::Ended);
             self.rest.get_or_insert_default().result = Some(result);
             return;
         }
@@ -109,7 +112,7 @@ where
     /// One step of the end.
     #[cold]
     pub(super) fn close(&mut self, cx: &mut task::Context<'_>) -> Step<T, E> {
-        if *self.phase == Phase::Closing {
+        if self.stage.phase() == Phase::Closing {
             // Also after a hard kill: the handle has resolved, but nobody below outlives the scope above.
             if self.header().child_count() != 0 {
                 if self.header().lifecycle.snapshot().level() == Some(Level::Graceful) {
@@ -118,14 +121,14 @@ where
                 return Step::Park(Moment::NEVER);
             }
             if let Some(result) = self.take_result() {
-                let result = self.finish(result);
+                let result = self.finish_in_company(result);
                 self.tell_end();
                 self.rest.get_or_insert_default().result = Some(result);
             }
-            *self.phase = Phase::Ended;
+            self.stage.set(Stage::Ended);
         }
         if self.poll_callbacks(cx).is_pending() {
-            let (runtime, grace) = (&*self.runtime, self.record.header().grace());
+            let (runtime, grace) = (&self.record.slot.runtime, self.record.header().grace());
             let rest = self.rest.get_or_insert_default();
             return Step::Park(*rest.cleanup_end.get_or_insert_with(|| runtime.now() + grace));
         }
@@ -159,8 +162,14 @@ where
         if self.plan.is_left() || self.rescue.is_left() {
             self.clear();
         }
-        self.header().set_ended(self.runtime.now());
+        self.header().set_ended(self.runtime().now());
         self.header().lifecycle.finish(end)
+    }
+
+    // Apart, so that the common end is one function with its poll.
+    #[cold]
+    fn finish_in_company(&mut self, result: Result<T, TaskError<E>>) -> Result<T, TaskError<E>> {
+        self.finish(result)
     }
 
     /// What the work and the fallback captured goes with them.
@@ -204,7 +213,7 @@ where
 
     /// Runs the callbacks of a cancelled task, one after the other, once its children have left.
     pub(super) fn poll_callbacks(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
-        let ended = *self.phase == Phase::Ended;
+        let ended = self.stage.phase() == Phase::Ended;
         let Some(extra) = self.record.header().extra_if_any() else {
             return Poll::Ready(());
         };
@@ -248,9 +257,9 @@ where
 
     #[inline]
     fn depart(&mut self) {
-        *self.phase = Phase::Left;
+        self.stage.set(Stage::Left);
         match &self.header().parent {
-            None => self.runtime.root().leave(self.header().root_place()),
+            None => self.runtime().root().leave(self.header().root_place()),
             Some(parent) => parent.release(self.header()),
         }
     }
@@ -258,19 +267,22 @@ where
     /// The executor drops the task before its end.
     #[cold]
     pub(super) fn stopped(&mut self) {
-        self.drop_work();
+        let phase = self.stage.phase();
+        if phase == Phase::Work {
+            self.drop_work();
+        }
         if let Some(rest) = self.rest {
             rest.drop_running();
         }
         let kept = self.take_result();
         let result = match kept {
             // Decided before the executor went away.
-            Some(result) if *self.phase == Phase::Ended => result,
+            Some(result) if phase == Phase::Ended => result,
             kept => {
                 drop(catch_unwind(AssertUnwindSafe(|| drop(kept))));
-                self.header().set_ended(self.runtime.now());
+                self.header().set_ended(self.runtime().now());
                 let result = if self.header().lifecycle.reject().is_ok() {
-                    Err(self.header().error(Cause::Rejected(self.runtime.refusal())))
+                    Err(self.header().error(Cause::Rejected(self.runtime().refusal())))
                 } else {
                     let record: &TaskRecord = &**self.record;
                     let _ = record.cancel_tree(Level::KillHard, Reason::Stopped, None);

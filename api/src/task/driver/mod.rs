@@ -56,17 +56,11 @@ pin_project! {
         P: Plan<R, T, E>,
         B: Rescue<T, E>,
     {
-        record: Arc<TaskRecord<Slot<T, E>>>,
-        runtime: R,
+        record: Arc<TaskRecord<Slot<R, T, E>>>,
         plan: P,
         rescue: B,
         #[pin]
-        stage: Stage<P::Attempt, B::Future, E>,
-        phase: Phase,
-        // Whether somebody may hold a context, and so enter children.
-        contextual: bool,
-        // Whether something accompanies the task; see `watched.rs`.
-        watched: bool,
+        stage: Stage<P::Seed, P::Attempt, B::Future>,
         rest: Option<Box<Rest<R::Sleep, T, E>>>,
     }
 
@@ -82,8 +76,7 @@ pin_project! {
         B: Rescue<T, E>,
     {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if *this.phase != Phase::Left {
+            if this.stage.phase() != Phase::Left {
                 this.stopped();
             }
         }
@@ -91,24 +84,28 @@ pin_project! {
 }
 
 pin_project! {
-    /// The work.
+    /// The work, and after it the steps of the end.
     #[project = StageProjection]
-    enum Stage<A, F, E> {
-        Idle,
+    #[project_replace = StageOwned]
+    enum Stage<S, A, F> {
+        Idle {
+            seed: S,
+        },
         Attempt {
             #[pin]
             work: A,
         },
-        Backoff {
-            until: Moment,
-        },
-        Queue,
+        // Until when, and what the fallback is for, is in the driver's rest: here it would make every task larger.
+        Backoff,
         Rescue {
             #[pin]
             work: F,
-            primary: Arc<TaskError<E>>,
         },
+        // The work is over, and its result on the way.
         Gone,
+        Closing,
+        Ended,
+        Left,
     }
 }
 
@@ -125,10 +122,26 @@ enum Phase {
     Left,
 }
 
+impl<S, A, F> Stage<S, A, F> {
+    #[inline]
+    const fn phase(&self) -> Phase {
+        match self {
+            Self::Idle { .. } | Self::Attempt { .. } | Self::Backoff | Self::Rescue { .. } | Self::Gone => {
+                Phase::Work
+            }
+            Self::Closing => Phase::Closing,
+            Self::Ended => Phase::Ended,
+            Self::Left => Phase::Left,
+        }
+    }
+}
+
 /// What the driver does next.
 enum Step<T, E> {
     /// Looks again.
     Again,
+    /// Begins an attempt, which the guards admitted.
+    Begin,
     /// Lets others run first.
     Yield,
     /// Waits, at most until then.
@@ -147,26 +160,24 @@ where
 {
     #[inline]
     pub(crate) fn new(
-        record: Arc<TaskRecord<Slot<T, E>>>,
-        runtime: R,
-        plan: P,
+        record: Arc<TaskRecord<Slot<R, T, E>>>,
+        (plan, seed): (P, P::Seed),
         rescue: B,
         guarding: Guarding,
-        watched: bool,
     ) -> Self {
-        let rest = Rest::guarded(guarding);
-        let (stage, phase) = (Stage::Idle, Phase::Work);
         Self {
             record,
-            runtime,
             plan,
             rescue,
-            stage,
-            phase,
-            contextual: false,
-            watched,
-            rest,
+            stage: Stage::Idle { seed },
+            rest: Rest::guarded(guarding),
         }
+    }
+
+    /// The executor drops the task before its end.
+    #[cold]
+    fn stopped(self: Pin<&mut Self>) {
+        self.project().stopped();
     }
 }
 
@@ -183,7 +194,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if *this.watched {
+        if this.header().is_watched() {
             this.poll_watched(cx)
         } else {
             this.run(cx)
@@ -204,58 +215,74 @@ where
         self.record.header()
     }
 
+    #[inline]
+    fn runtime(&self) -> &R {
+        &self.record.slot.runtime
+    }
+
     /// Steps until the task waits for something or is over.
+    // Each step has one caller, so that the way of a task that runs once and ends is one function.
     #[inline]
     fn run(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         loop {
             let seen = self.header().lifecycle.snapshot();
-            let step = match *self.phase {
-                Phase::Work if seen.level().is_none() => self.work(cx),
-                Phase::Work => self.work_on_notice(cx, seen),
+            let told = seen.level().is_some();
+            let step = match self.stage.phase() {
+                Phase::Work => match told.then(|| self.on_notice(seen)).flatten() {
+                    Some(end) => end,
+                    None => self.work(cx),
+                },
                 Phase::Closing | Phase::Ended => self.close(cx),
                 Phase::Left => return Poll::Ready(()),
             };
+            let step = match step {
+                Step::Park(until) => {
+                    if told && self.stage.phase() == Phase::Work {
+                        let _ = self.poll_callbacks(cx);
+                    }
+                    match self.park(cx, until, seen) {
+                        Some(step) => step,
+                        None => return Poll::Pending,
+                    }
+                }
+                step => step,
+            };
             match step {
-                Step::Again => {}
+                Step::End(result) => {
+                    if self.end(result) {
+                        return Poll::Ready(());
+                    }
+                }
                 Step::Yield => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Step::End(result) => self.end(result),
-                Step::Park(until) => {
-                    if self.park(cx, until, seen).is_pending() {
-                        return Poll::Pending;
-                    }
-                }
+                Step::Again | Step::Begin | Step::Park(_) => {}
             }
         }
     }
 
-    /// One step of the work of a task that was told to stop.
+    /// A task that was told to stop ends here, if it may not go on until its work waits.
     #[cold]
-    fn work_on_notice(&mut self, cx: &mut task::Context<'_>, seen: Snapshot) -> Step<T, E> {
-        let idle = matches!(*self.stage, Stage::Idle | Stage::Backoff { .. } | Stage::Queue);
+    fn on_notice(&mut self, seen: Snapshot) -> Option<Step<T, E>> {
+        let idle = matches!(*self.stage, Stage::Idle { .. } | Stage::Backoff);
         let fenced = P::FENCED && matches!(*self.stage, Stage::Attempt { .. });
         let at_once = idle || (seen.level() >= Some(Level::Kill) && !fenced);
         if seen.state().is_terminal() || (at_once && !seen.is_shielded()) {
             self.drop_work();
             if self.end_unseen(seen) {
-                return Step::Again;
+                return Some(Step::Again);
             }
-            return Step::End(Err(self.cancelled(seen, None)));
+            return Some(Step::End(Err(self.cancelled(seen, None))));
         }
         self.begin_grace();
-        let step = self.work(cx);
-        if matches!(step, Step::Park(_)) {
-            let _ = self.poll_callbacks(cx);
-        }
-        step
+        None
     }
 
     /// The grace period begins when the driver first sees that its task was told to stop.
     #[cold]
     fn begin_grace(&mut self) {
-        let (runtime, grace) = (&*self.runtime, self.record.header().grace());
+        let (runtime, grace) = (&self.record.slot.runtime, self.record.header().grace());
         let rest = self.rest.get_or_insert_default();
         if rest.grace_end.is_none() {
             let end = runtime.now() + grace;
@@ -267,97 +294,135 @@ where
     /// One step of the work.
     #[inline]
     fn work(&mut self, cx: &mut task::Context<'_>) -> Step<T, E> {
-        match self.stage.as_mut().project() {
-            StageProjection::Attempt { work } => match poll_work(&*self.runtime, work, cx) {
-                Ok(Poll::Ready(Ok(value))) => {
-                    self.record(Told::Succeeded);
-                    self.drop_work();
-                    Step::End(Ok(value))
+        let begins = match *self.stage {
+            Stage::Idle { .. } | Stage::Backoff if self.is_queued() => self.queue(cx),
+            Stage::Idle { .. } => self.start(),
+            Stage::Backoff => self.back_off(),
+            _ => Step::Again,
+        };
+        match begins {
+            Step::Begin => {
+                if let Some(step) = self.attempt() {
+                    return step;
                 }
-                Ok(Poll::Pending) => Step::Park(self.header().deadline),
-                Ok(Poll::Ready(Err(fault))) => self.fault(fault),
-                Err(payload) => self.settle(Cause::Panicked(Panic::new(payload))),
-            },
-            StageProjection::Idle => self.start(),
-            StageProjection::Backoff { until } => {
-                let until = *until;
-                self.back_off(until)
-            }
-            StageProjection::Queue => self.queue(cx),
-            StageProjection::Rescue { work, primary } => {
-                let primary = Arc::clone(primary);
-                match poll_work(&*self.runtime, work, cx) {
-                    Ok(Poll::Pending) => Step::Park(self.header().inherited().0),
-                    Ok(Poll::Ready(Ok(value))) => {
-                        self.drop_work();
-                        Step::End(Ok(value))
-                    }
-                    Ok(Poll::Ready(Err(error))) => self.both_failed(primary, Cause::Failed(error)),
-                    Err(payload) => self.both_failed(primary, Cause::Panicked(Panic::new(payload))),
+                // By the closure that made the work, perhaps.
+                if self.header().lifecycle.is_cancelled() {
+                    return Step::Again;
                 }
             }
-            StageProjection::Gone => Step::End(Err(self.header().error(Cause::Taken))),
+            Step::Again => {}
+            step => return step,
+        }
+        let work = match self.stage.as_mut().project() {
+            StageProjection::Attempt { work } => work,
+            StageProjection::Rescue { .. } => return self.poll_rescue(cx),
+            StageProjection::Idle { .. } | StageProjection::Backoff => return Step::Again,
+            StageProjection::Gone
+            | StageProjection::Closing
+            | StageProjection::Ended
+            | StageProjection::Left => return Step::End(Err(self.header().error(Cause::Taken))),
+        };
+        match poll_work(&self.record.slot.runtime, work, cx) {
+            Ok(Poll::Ready(Ok(value))) => {
+                self.record(Told::Succeeded);
+                self.drop_work();
+                Step::End(Ok(value))
+            }
+            Ok(Poll::Pending) => Step::Park(self.header().deadline),
+            Ok(Poll::Ready(Err(fault))) => self.fault(fault),
+            Err(payload) => self.settle(Cause::Panicked(Panic::new(payload))),
+        }
+    }
+
+    #[cold]
+    fn poll_rescue(&mut self, cx: &mut task::Context<'_>) -> Step<T, E> {
+        let StageProjection::Rescue { work } = self.stage.as_mut().project() else {
+            return Step::Again;
+        };
+        match poll_work(&self.record.slot.runtime, work, cx) {
+            Ok(Poll::Pending) => Step::Park(self.header().inherited().0),
+            Ok(Poll::Ready(Ok(value))) => {
+                self.drop_work();
+                Step::End(Ok(value))
+            }
+            Ok(Poll::Ready(Err(error))) => self.both_failed(Cause::Failed(error)),
+            Err(payload) => self.both_failed(Cause::Panicked(Panic::new(payload))),
         }
     }
 
     #[inline]
     fn start(&mut self) -> Step<T, E> {
-        let now = self.runtime.now();
+        let now = self.runtime().now();
         self.header().set_started(now);
         let Start::Run = self.header().lifecycle.start() else {
             return Step::Again;
         };
         self.happened(|| Happening::Started);
         if now >= self.header().deadline {
-            self.time_out(now, None)
+            self.time_out(now)
         } else {
-            self.begin()
+            self.admit()
         }
     }
 
     #[cold]
-    fn back_off(&mut self, until: Moment) -> Step<T, E> {
-        if self.runtime.now() < until {
+    fn back_off(&mut self) -> Step<T, E> {
+        let until = self.rest.as_ref().and_then(|rest| rest.backoff_end);
+        let until = until.unwrap_or(Moment::START);
+        if self.runtime().now() < until {
             return Step::Park(until);
         }
         match self.header().lifecycle.resume() {
             Ok(_) => {
                 let attempt = self.header().lifecycle.snapshot().attempt();
                 self.happened(|| Happening::Resumed { attempt });
-                self.begin()
+                self.admit()
             }
             // Cancelled hard meanwhile; the next look sees it.
             Err(_) => Step::Again,
         }
     }
 
-    /// Begins an attempt, if the guards let it.
+    /// Asks the guards for an attempt, if there are any.
     #[inline]
-    fn begin(&mut self) -> Step<T, E> {
-        if let Some(rest) = self.rest {
-            match rest.admit(&*self.runtime, self.record.header().deadline) {
-                Ok(()) => {}
-                Err(Held::Refused(refusal)) => return self.settle(refusal.into()),
-                Err(Held::Wait(_)) => {
-                    let attempt = self.header().lifecycle.snapshot().attempt();
-                    self.happened(|| Happening::Queued { attempt });
-                    self.stage.set(Stage::Queue);
-                    return Step::Again;
-                }
+    fn admit(&mut self) -> Step<T, E> {
+        if self.rest.is_some() {
+            self.ask_guards()
+        } else {
+            Step::Begin
+        }
+    }
+
+    #[cold]
+    fn ask_guards(&mut self) -> Step<T, E> {
+        let Some(rest) = self.rest else { return Step::Begin };
+        match rest.admit(&self.record.slot.runtime, self.record.header().deadline) {
+            Ok(()) => Step::Begin,
+            Err(Held::Refused(refusal)) => self.settle(refusal.into()),
+            Err(Held::Wait(_)) => {
+                rest.queued = true;
+                let attempt = self.header().lifecycle.snapshot().attempt();
+                self.happened(|| Happening::Queued { attempt });
+                Step::Again
             }
         }
-        self.attempt()
+    }
+
+    /// Whether the task has started, and waits for a guard.
+    #[inline]
+    fn is_queued(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.queued)
     }
 
     /// One step of waiting for a guard.
     #[cold]
     fn queue(&mut self, cx: &task::Context<'_>) -> Step<T, E> {
-        let (now, deadline) = (self.runtime.now(), self.header().deadline);
+        let (now, deadline) = (self.runtime().now(), self.header().deadline);
         if now >= deadline {
-            return self.time_out(now, None);
+            return self.time_out(now);
         }
         let Some(rest) = self.rest else {
-            return self.attempt();
+            return Step::Begin;
         };
         let waker = Some(cx.waker());
         let answer = rest.queue(Asking { now, deadline, waker });
@@ -365,20 +430,21 @@ where
         notes.set_queued(matches!(answer, Err(Held::Wait(_))));
         match answer {
             Ok(()) => {
+                rest.queued = false;
                 let attempt = self.header().lifecycle.snapshot().attempt();
                 self.happened(|| Happening::Admitted { attempt });
-                self.attempt()
+                Step::Begin
             }
             Err(Held::Refused(refusal)) => self.settle(refusal.into()),
             Err(Held::Wait(until)) => Step::Park(until.min(deadline)),
         }
     }
 
-    /// Begins an attempt that was admitted.
+    /// Begins an attempt that was admitted; gives a step if none came of it.
     #[inline]
-    fn attempt(&mut self) -> Step<T, E> {
+    fn attempt(&mut self) -> Option<Step<T, E>> {
         if let Some(limit) = self.plan.attempt_timeout() {
-            let limit = self.runtime.now() + limit;
+            let limit = self.runtime().now() + limit;
             self.rest.get_or_insert_default().attempt_end = Some(limit);
         }
         if P::HEDGED
@@ -386,20 +452,24 @@ where
         {
             self.plan.accept(rest.hand_over());
         }
-        let (plan, record, runtime) = (&mut *self.plan, &*self.record, &*self.runtime);
-        let contextual = &mut *self.contextual;
+        let seed = match self.stage.as_mut().project_replace(Stage::Gone) {
+            StageOwned::Idle { seed } => Some(seed),
+            _ => None,
+        };
+        let (plan, record) = (&mut *self.plan, &*self.record);
+        let runtime = &record.slot.runtime;
         let context = || {
-            *contextual = true;
+            record.header().set_contextual();
             Context::new(Arc::clone(record) as Node, runtime.clone())
         };
-        match catch_unwind(AssertUnwindSafe(|| plan.begin(runtime, context))) {
+        match catch_unwind(AssertUnwindSafe(|| plan.begin(seed, runtime, context))) {
             Ok(Some(work)) => {
                 self.stage.set(Stage::Attempt { work });
-                Step::Again
+                None
             }
             // A plan is asked again only if it said so; the arm keeps the engine total.
-            Ok(None) => self.settle(Cause::Taken),
-            Err(payload) => self.settle(Cause::Panicked(Panic::new(payload))),
+            Ok(None) => Some(self.settle(Cause::Taken)),
+            Err(payload) => Some(self.settle(Cause::Panicked(Panic::new(payload)))),
         }
     }
 
@@ -428,9 +498,9 @@ where
                 cause => self.header().error(cause),
             }));
         }
-        let now = self.runtime.now();
+        let now = self.runtime().now();
         let spent = now.since(self.header().started().unwrap_or(now));
-        let (plan, runtime) = (&mut *self.plan, &*self.runtime);
+        let (plan, runtime) = (&mut *self.plan, &self.record.slot.runtime);
         let again = catch_unwind(AssertUnwindSafe(|| plan.again(runtime, &cause, spent)));
         let overloaded = again.as_ref().is_ok_and(|again| again.overloaded);
         self.record(Told::after(&cause, overloaded));
@@ -469,7 +539,8 @@ where
             return Err(None);
         }
         self.happened(|| Happening::Waiting { until });
-        self.stage.set(Stage::Backoff { until });
+        self.rest.get_or_insert_default().backoff_end = Some(until);
+        self.stage.set(Stage::Backoff);
         // Work that fails at once and is tried again at once must not keep the executor to itself.
         Ok(if until <= now { Step::Yield } else { Step::Again })
     }
@@ -495,14 +566,17 @@ where
         }
         let rescue = &mut *self.rescue;
         match catch_unwind(AssertUnwindSafe(|| rescue.rescue(error))) {
-            Ok(Ok((Err(payload), primary))) => {
-                self.both_failed(primary, Cause::Panicked(Panic::new(payload)))
-            }
-            Ok(Ok((Ok(work), primary))) => {
-                self.happened(|| Happening::FallingBack);
-                self.header().set_fenced(false);
-                self.stage.set(Stage::Rescue { work, primary });
-                Step::Again
+            Ok(Ok((begun, primary))) => {
+                self.rest.get_or_insert_default().primary = Some(primary);
+                match begun {
+                    Ok(work) => {
+                        self.happened(|| Happening::FallingBack);
+                        self.header().set_fenced(false);
+                        self.stage.set(Stage::Rescue { work });
+                        Step::Again
+                    }
+                    Err(payload) => self.both_failed(Cause::Panicked(Panic::new(payload))),
+                }
             }
             Ok(Err(error)) => Step::End(Err(error)),
             Err(payload) => Step::End(Err(self.header().error(Cause::Panicked(Panic::new(payload))))),
@@ -510,9 +584,13 @@ where
     }
 
     #[cold]
-    fn both_failed(&mut self, primary: Arc<TaskError<E>>, fallback: Cause<E>) -> Step<T, E> {
+    fn both_failed(&mut self, fallback: Cause<E>) -> Step<T, E> {
         self.drop_work();
         let fallback = self.header().error(fallback);
+        let Some(primary) = self.rest.as_mut().and_then(|rest| rest.primary.take()) else {
+            // There is one while a fallback runs; the arm keeps the engine total.
+            return Step::End(Err(fallback));
+        };
         Step::End(Err(self
             .header()
             .error(Cause::FallbackFailed { primary, fallback })))
@@ -520,12 +598,13 @@ where
 
     /// A deadline of the whole task passed.
     #[cold]
-    fn time_out(&mut self, now: Moment, primary: Option<Arc<TaskError<E>>>) -> Step<T, E> {
+    fn time_out(&mut self, now: Moment) -> Step<T, E> {
+        let rescuing = matches!(*self.stage, Stage::Rescue { .. });
         self.record(Told::Overloaded);
         self.drop_work();
         let header = self.header();
         let (inherited, from) = header.inherited();
-        let own = header.deadline < inherited && primary.is_none();
+        let own = header.deadline < inherited && !rescuing;
         let (limit, deadline_of) = if own {
             (Limit::Own, header.id)
         } else {
@@ -537,21 +616,21 @@ where
             limit,
             elapsed,
         });
-        if primary.is_none() {
-            self.attempt_failed(&cause);
+        if rescuing {
+            return self.both_failed(cause);
         }
-        match primary {
-            Some(primary) => self.both_failed(primary, cause),
+        self.attempt_failed(&cause);
+        if self.header().lifecycle.is_cancelled() {
             // A task that was told to stop and ran into its deadline was cancelled.
-            None if self.header().lifecycle.is_cancelled() => Step::End(Err(self.header().error(cause))),
-            None => self.rescue(cause, None),
+            return Step::End(Err(self.header().error(cause)));
         }
+        self.rescue(cause, None)
     }
 
     /// Tells the task's hooks, if something accompanies it.
     #[inline]
     pub(super) fn happened(&self, what: impl FnOnce() -> Happening) {
-        if *self.watched {
+        if self.header().is_watched() {
             (&**self.record as &TaskRecord).happened(what());
         }
     }
@@ -575,7 +654,7 @@ where
     #[inline]
     fn record(&mut self, how: Told) {
         if let Some(rest) = self.rest {
-            rest.tell(how, &*self.runtime);
+            rest.tell(how, &self.record.slot.runtime);
         }
     }
 

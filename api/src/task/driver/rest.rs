@@ -13,7 +13,7 @@ use super::super::callbacks::Running;
 use super::super::error::{Cause, Limit, TaskError, TimedOut};
 use super::super::header::TaskRecord;
 use super::super::plan::{Plan, Rescue};
-use super::{DriverProjection, Phase, Stage, StageProjection, Step};
+use super::{DriverProjection, Phase, Stage, Step};
 use crate::breaker::{Admission, CircuitBreaker};
 use crate::guard::{Asking, BudgetSpent, Guards, Held, Pass, Refusal, Told, Wait};
 use crate::{Moment, Runtime, Sleep};
@@ -25,8 +25,14 @@ pub(super) struct Rest<S, T, E> {
     admission: Option<Admission>,
     /// Of a task with more guards than a breaker.
     guarded: Option<Box<Guarded>>,
+    /// Whether the task waits for a guard.
+    pub(super) queued: bool,
     /// When the attempt under way has taken too long.
     pub(super) attempt_end: Option<Moment>,
+    /// When the next attempt begins.
+    pub(super) backoff_end: Option<Moment>,
+    /// What the fallback under way is for.
+    pub(super) primary: Option<Arc<TaskError<E>>>,
     /// When graceful turns into kill.
     pub(super) grace_end: Option<Moment>,
     /// When callbacks that still run are given up.
@@ -44,7 +50,10 @@ impl<S, T, E> Default for Rest<S, T, E> {
             breaker: None,
             admission: None,
             guarded: None,
+            queued: false,
             attempt_end: None,
+            backoff_end: None,
+            primary: None,
             grace_end: None,
             cleanup_end: None,
             running: None,
@@ -105,20 +114,27 @@ impl<S, T, E> Rest<S, T, E> {
     /// Of a task that has guards to ask; `None` of one that has none.
     #[inline]
     pub(super) fn guarded(guarding: Guarding) -> Option<Box<Self>> {
-        let Guarding { breaker, others } = guarding;
-        if let Some(mut guards) = others {
-            guards.breaker = breaker;
-            return Some(Box::new(Self::well_guarded(*guards)));
+        if guarding.breaker.is_none() && guarding.others.is_none() {
+            return None;
         }
-        breaker.map(|breaker| {
-            Box::new(Self {
-                breaker: Some(breaker),
-                ..Self::default()
-            })
-        })
+        Some(Self::by(guarding))
     }
 
     #[cold]
+    fn by(guarding: Guarding) -> Box<Self> {
+        let Guarding { breaker, others } = guarding;
+        Box::new(match others {
+            Some(mut guards) => {
+                guards.breaker = breaker;
+                Self::well_guarded(*guards)
+            }
+            None => Self {
+                breaker,
+                ..Self::default()
+            },
+        })
+    }
+
     fn well_guarded(guards: Guards) -> Self {
         Self {
             guarded: Some(Box::new(Guarded {
@@ -170,6 +186,7 @@ impl<S, T, E> Rest<S, T, E> {
     /// Tells the guards, if they admitted an attempt and were not told yet.
     pub(super) fn tell(&mut self, how: Told, runtime: &impl Runtime) {
         self.attempt_end = None;
+        self.queued = false;
         if let (Some(breaker), Some(admission)) = (&self.breaker, self.admission.take()) {
             breaker.tell(admission, how, || runtime.now());
         }
@@ -216,11 +233,16 @@ where
     P: Plan<R, T, E>,
     B: Rescue<T, E>,
 {
-    /// Arms the timer and the waker; ready when there is something to do after all.
-    pub(super) fn park(&mut self, cx: &mut task::Context<'_>, until: Moment, seen: Snapshot) -> Poll<()> {
+    /// Arms the timer and the waker; gives a step if there is something to do after all.
+    pub(super) fn park(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        until: Moment,
+        seen: Snapshot,
+    ) -> Option<Step<T, E>> {
         let until = self.soonest(until);
         if until != Moment::NEVER {
-            let runtime = &*self.runtime;
+            let runtime = &self.record.slot.runtime;
             let rest = self.rest.get_or_insert_default();
             let timer = rest.timer.get_or_insert_with(|| {
                 Box::pin(Timer {
@@ -229,25 +251,18 @@ where
                 })
             });
             if timer.as_mut().poll(until, cx).is_ready() {
-                if let Step::End(result) = self.expire() {
-                    self.end(result);
-                }
-                return Poll::Ready(());
+                return Some(self.expire());
             }
         }
         self.header().driver.register(cx.waker());
         // Whoever has news writes it, then wakes; here the waker is in place, then the news is looked for.
-        if self.has_news(seen) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        self.has_news(seen).then_some(Step::Again)
     }
 
     /// The earliest of all ends that this task waits for.
     fn soonest(&self, until: Moment) -> Moment {
         let Some(rest) = &*self.rest else { return until };
-        let ends = match *self.phase {
+        let ends = match self.stage.phase() {
             Phase::Work => [rest.attempt_end, rest.grace_end],
             Phase::Closing => [rest.grace_end, None],
             Phase::Ended | Phase::Left => [rest.cleanup_end, None],
@@ -258,20 +273,20 @@ where
     /// Whether anything has changed that the step before did not see.
     fn has_news(&self, seen: Snapshot) -> bool {
         let fresh = self.header().lifecycle.snapshot();
-        if fresh.level().is_none() && *self.phase == Phase::Work {
+        if fresh.level().is_none() && self.stage.phase() == Phase::Work {
             return false;
         }
-        let level_rose = *self.phase != Phase::Ended && fresh.level() != seen.level();
+        let level_rose = self.stage.phase() != Phase::Ended && fresh.level() != seen.level();
         // A kill that a shield held back, and the shield is open no more.
-        let shield_closed = *self.phase == Phase::Work && seen.is_shielded() && !fresh.is_shielded();
+        let shield_closed = self.stage.phase() == Phase::Work && seen.is_shielded() && !fresh.is_shielded();
         let Some(extra) = self.header().extra_if_any() else {
             return level_rose || shield_closed;
         };
         let childless = extra.children.group.live() == 0;
-        let children_left = *self.phase == Phase::Closing && childless;
+        let children_left = self.stage.phase() == Phase::Closing && childless;
         let running = self.rest.as_ref().is_some_and(|rest| rest.running.is_some());
         let callbacks = fresh.level().is_some_and(|level| level < Level::KillHard)
-            && (childless || *self.phase == Phase::Ended)
+            && (childless || self.stage.phase() == Phase::Ended)
             && !running
             && !extra.lock_callbacks().is_empty();
         level_rose || shield_closed || children_left || callbacks
@@ -280,7 +295,7 @@ where
     /// The timer fired: what is over?
     #[cold]
     fn expire(&mut self) -> Step<T, E> {
-        let now = self.runtime.now();
+        let now = self.runtime().now();
         if let Some(rest) = self.rest {
             if rest.cleanup_end.is_some_and(|end| end <= now) {
                 rest.drop_running();
@@ -301,22 +316,16 @@ where
                 let _ = record.cancel_tree(Level::Kill, reason, None);
             }
         }
-        if *self.phase != Phase::Work {
+        if self.stage.phase() != Phase::Work {
             return Step::Again;
         }
-        let primary = match self.stage.as_mut().project() {
-            StageProjection::Rescue { primary, .. } => Some(Arc::clone(primary)),
-            _ => None,
-        };
         let attempt_end = self.rest.as_ref().and_then(|rest| rest.attempt_end);
-        match (&*self.stage, primary) {
-            (Stage::Rescue { .. }, Some(primary)) if self.header().inherited().0 <= now => {
-                self.time_out(now, Some(primary))
-            }
-            (Stage::Attempt { .. } | Stage::Queue, _) if self.header().deadline <= now => {
-                self.time_out(now, None)
-            }
-            (Stage::Attempt { .. }, _) if attempt_end.is_some_and(|end| end <= now) => {
+        let late = self.header().deadline <= now;
+        match &*self.stage {
+            Stage::Rescue { .. } if self.header().inherited().0 <= now => self.time_out(now),
+            Stage::Attempt { .. } if late => self.time_out(now),
+            Stage::Idle { .. } | Stage::Backoff if late && self.is_queued() => self.time_out(now),
+            Stage::Attempt { .. } if attempt_end.is_some_and(|end| end <= now) => {
                 let elapsed = now.since(self.header().created);
                 self.settle(Cause::TimedOut(TimedOut {
                     deadline_of: self.header().id,
