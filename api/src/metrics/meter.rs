@@ -69,10 +69,8 @@ impl Meter {
     /// The task was woken: the first wake-up after a poll began is what the next poll is late by.
     pub(crate) fn woken(&self, now: impl FnOnce() -> Moment) {
         if self.woken.load(Ordering::Relaxed) == UNSET {
-            let now = now().as_nanos();
-            let _ = self
-                .woken
-                .compare_exchange(UNSET, now, Ordering::Relaxed, Ordering::Relaxed);
+            // Of two who wake it at once, either stamp is right.
+            self.woken.store(now().as_nanos(), Ordering::Relaxed);
         }
     }
 
@@ -84,7 +82,10 @@ impl Meter {
         if let Some(cpu) = &self.cpu {
             cpu.begin();
         }
-        let woken = self.woken.swap(UNSET, Ordering::Relaxed);
+        let woken = self.woken.load(Ordering::Relaxed);
+        if woken != UNSET {
+            self.woken.store(UNSET, Ordering::Relaxed);
+        }
         let rested = self.rested.load(Ordering::Relaxed);
         if rested == UNSET {
             self.began.store(FIRST, Ordering::Relaxed);
@@ -108,7 +109,8 @@ impl Meter {
         if let Some(memory) = &self.memory {
             memory.end();
         }
-        let began = self.began.swap(UNSET, Ordering::Relaxed);
+        let began = self.began.load(Ordering::Relaxed);
+        self.began.store(UNSET, Ordering::Relaxed);
         let began = match began {
             UNSET => None,
             FIRST => started,

@@ -16,7 +16,7 @@ use super::context::Context;
 use super::driver::{Driver, GRACE, Guarding};
 use super::error::{Cause, Invalid, Rejection, TaskError};
 use super::handle::Task;
-use super::header::{Bond, Header, Kind, Node, TaskRecord};
+use super::header::{Bond, Given, Header, Kind, Node, TaskRecord};
 use super::plan::{
     Blocking, BlockingAgain, BlockingResult, Fallback, Hedged, NoFallback, Once, Plan, Repeated, Rescue,
 };
@@ -871,26 +871,26 @@ where
         None
     };
     let is_watched = watched.is_some();
+    let retry = plan.0.retry();
+    let given = (after.is_some() || is_watched || retry.is_some()).then(|| {
+        Box::new(Given {
+            retry: retry.map(Box::new),
+            after,
+            watch: watched,
+        })
+    });
     let mut header = Header::new(
         (id.unwrap_or(TaskId::NONE), name, priority),
         now,
         deadline,
         grace,
         parent,
+        given,
     );
     header.kind = Kind::new(B::IS_SOME, traced);
     let record = Arc::new(TaskRecord::new(header, Slot::new(runtime)));
     if P::FENCED {
         record.header().set_fenced(true);
-    }
-    if let Some(retry) = plan.0.retry() {
-        record.header().recover_by(retry);
-    }
-    if let Some(elder) = after {
-        record.header().inherit_from(elder);
-    }
-    if let Some(watched) = watched {
-        record.header().accompany(watched);
     }
     let invalid = if timeout.and_then(|timeout| timeout.after) == Some(Duration::ZERO) {
         Some(Invalid::ZeroTimeout)

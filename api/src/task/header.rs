@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use atomic_waker::AtomicWaker;
 use event_listener::Event;
+use once_cell::race::OnceBox;
 use slab::Slab;
 use sweet_async_core::Priority;
 use sweet_async_core::group::{EnterError, Exit, Group};
@@ -53,7 +54,7 @@ pub(crate) struct Header {
     pub(crate) priority: Priority,
     /// The task came to its end without an extra part; see `extra_or_seal`.
     sealed: Seal,
-    /// `FENCED`, `WATCHED`, `CONTEXTUAL`.
+    /// `FENCED`, `CONTEXTUAL`.
     marks: AtomicU8,
     /// What was known of it as it was made.
     pub(crate) kind: Kind,
@@ -71,7 +72,19 @@ pub(crate) struct Header {
     pub(crate) driver: AtomicWaker,
     started: AtomicU64,
     ended: AtomicU64,
-    extra: OnceLock<Box<Extra>>,
+    given: Option<Box<Given>>,
+    extra: OnceBox<Extra>,
+}
+
+/// What only some tasks are made with.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// The task whose deadline this one inherits, if that is not its parent.
+    pub(crate) after: Option<Node>,
+    /// What accompanies the task.
+    pub(crate) watch: Option<Arc<dyn Watching>>,
+    /// The rules by which the work is begun again.
+    pub(crate) retry: Option<Box<Retry>>,
 }
 
 /// What is known of a task as it is made, in one byte: the record has no more that is free.
@@ -87,12 +100,6 @@ pub(crate) struct Extra {
     pub(super) token: OnceLock<CancellationToken>,
     /// The id of the task that cancelled first; 0 if none did, or if it was the parent because it ends or was cancelled.
     cancelled_by: AtomicU64,
-    /// The task whose deadline this one inherits, if that is not its parent.
-    after: OnceLock<Node>,
-    /// What accompanies the task.
-    watch: OnceLock<Arc<dyn Watching>>,
-    /// The rules by which the work is begun again.
-    retry: OnceLock<Box<Retry>>,
     /// For whoever looks at the live tree.
     notes: OnceLock<Box<Notes>>,
 }
@@ -143,6 +150,7 @@ impl Header {
         deadline: Moment,
         grace: Duration,
         parent: Option<Node>,
+        given: Option<Box<Given>>,
     ) -> Self {
         Self {
             lifecycle: Lifecycle::new(),
@@ -161,7 +169,8 @@ impl Header {
             driver: AtomicWaker::new(),
             started: AtomicU64::new(UNSET),
             ended: AtomicU64::new(UNSET),
-            extra: OnceLock::new(),
+            given,
+            extra: OnceBox::new(),
         }
     }
 
@@ -177,7 +186,7 @@ impl Header {
     /// Whether something accompanies the task; see `driver/watched.rs`.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
-        self.has(WATCHED)
+        self.given.is_some() && self.watching().is_some()
     }
 
     /// Whether somebody may hold a context, and so enter children.
@@ -220,32 +229,13 @@ impl Header {
         Duration::from_millis(u64::from(self.grace))
     }
 
-    /// Inherits the deadline of `elder` instead of the parent's.
-    pub(crate) fn inherit_from(&self, elder: Node) {
-        // Called once, before the task is shared.
-        let _ = self.extra().after.set(elder);
-    }
-
-    /// Has `watch` accompany the task.
-    pub(crate) fn accompany(&self, watch: Arc<dyn Watching>) {
-        // Called once, before the task is shared.
-        let _ = self.extra().watch.set(watch);
-        self.mark(WATCHED, true);
-    }
-
-    /// Lets everybody know the rules by which the work is begun again.
-    pub(crate) fn recover_by(&self, retry: Retry) {
-        // Called once, before the task is shared.
-        let _ = self.extra().retry.set(Box::new(retry));
-    }
-
     /// The rules by which the work is begun again; `None` of work that is begun once.
     pub(crate) fn retry(&self) -> Option<&Retry> {
-        self.extra_if_any()?.retry.get().map(|retry| &**retry)
+        self.given.as_ref()?.retry.as_deref()
     }
 
     pub(crate) fn watching(&self) -> Option<&Arc<dyn Watching>> {
-        self.extra_if_any()?.watch.get()
+        self.given.as_ref()?.watch.as_ref()
     }
 
     /// What accompanies the task, if anything does.
@@ -255,7 +245,7 @@ impl Header {
 
     /// The task whose result this one goes on with.
     pub(crate) fn goes_on_with(&self) -> Option<&Self> {
-        let after = self.extra_if_any()?.after.get()?;
+        let after = self.given.as_ref()?.after.as_ref()?;
         Some(after.header())
     }
 
@@ -285,7 +275,7 @@ impl Header {
     /// The extra part if anybody has needed it.
     #[inline]
     pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
-        self.extra.get().map(|extra| &**extra)
+        self.extra.get()
     }
 
     #[inline]
@@ -575,10 +565,10 @@ impl Drop for Header {
         if let Some(parent) = self.parent.take() {
             let_go(parent, |header| header.parent.take());
         }
-        if let Some(extra) = self.extra.get_mut()
-            && let Some(after) = extra.after.take()
+        if let Some(given) = &mut self.given
+            && let Some(after) = given.after.take()
         {
-            let_go(after, |header| header.extra.get_mut()?.after.take());
+            let_go(after, |header| header.given.as_mut()?.after.take());
         }
     }
 }
@@ -686,18 +676,17 @@ impl TaskRecord {
 
     /// Wakes whom it concerns that the level was raised, after a fence.
     fn spread(&self, outcome: Cancel) {
-        if let Some(extra) = self.header.extra_if_any() {
-            let told = || self.header.cancellation(self.header.lifecycle.snapshot());
-            if let Some(watching) = extra.watch.get()
-                && let Some(told) = told()
-            {
-                watching.watch().tell(self, Happening::Told(told));
-            }
-            if let Some(token) = extra.token.get()
-                && let Some(told) = told()
-            {
-                token.cancel_because(told.level, told.reason);
-            }
+        let told = || self.header.cancellation(self.header.lifecycle.snapshot());
+        if let Some(watch) = self.header.watch()
+            && let Some(told) = told()
+        {
+            watch.tell(self, Happening::Told(told));
+        }
+        if let Some(extra) = self.header.extra_if_any()
+            && let Some(token) = extra.token.get()
+            && let Some(told) = told()
+        {
+            token.cancel_because(told.level, told.reason);
         }
         self.header.driver.wake();
         if matches!(outcome, Cancel::Ended) {
@@ -741,7 +730,9 @@ impl Live {
     /// Who has to be woken for the child at `place`: of most, the driver alone.
     fn call(&self, place: usize, outcome: Cancel) -> Option<Call> {
         let node = self.nodes.get(place)?;
-        let alone = node.header.extra_if_any().is_none() && !matches!(outcome, Cancel::Ended);
+        let header = &node.header;
+        let ended = matches!(outcome, Cancel::Ended);
+        let alone = header.extra_if_any().is_none() && !header.is_watched() && !ended;
         if alone || !matches!(outcome, Cancel::Raised | Cancel::Ended) {
             return node.header.driver.take().map(Call::Driver);
         }
@@ -787,5 +778,4 @@ const AT_ONCE: usize = 32;
 const UNSET: u64 = u64::MAX;
 
 const FENCED: u8 = 1;
-const WATCHED: u8 = 2;
-const CONTEXTUAL: u8 = 4;
+const CONTEXTUAL: u8 = 2;

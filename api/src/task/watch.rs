@@ -4,7 +4,8 @@ use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::task::Waker;
 
-use atomic_waker::AtomicWaker;
+use spin::mutex::SpinMutex;
+use spin::relax::Yield;
 
 use super::TaskId;
 use super::header::TaskRecord;
@@ -28,7 +29,7 @@ pub(crate) struct Watch {
     hooks: Option<Arc<Hooks>>,
     trace: Option<Trace>,
     /// The executor's waker; the task itself is given one that notes when it was woken.
-    executor: AtomicWaker,
+    executor: SpinMutex<Option<Waker>, Yield>,
 }
 
 /// The same with the clock that it is measured by, and as a waker.
@@ -106,7 +107,7 @@ impl Watch {
             meter: metrics.map(Meter::new),
             hooks,
             trace,
-            executor: AtomicWaker::new(),
+            executor: SpinMutex::new(None),
         };
         let runtime = runtime.clone();
         Some(Arc::new(Watched { watch, runtime }))
@@ -124,7 +125,13 @@ impl Watch {
 
     /// The task has ended: lets go of its executor, which may keep the whole task alive.
     pub(crate) fn end(&self) {
-        drop(self.executor.take());
+        let executor = self.executor.lock().take();
+        drop(executor);
+    }
+
+    /// Whether the task has a span.
+    pub(crate) const fn is_traced(&self) -> bool {
+        self.trace.is_some()
     }
 
     /// Runs `work` inside the task's span.
@@ -163,8 +170,11 @@ impl<R: Runtime> Watching for Watched<R> {
     }
 
     fn waker(self: Arc<Self>, executor: &Waker) -> Waker {
-        // In place before the stamp of the last wake-up is taken, so that a wake-up is never lost, at most its stamp.
-        self.watch.executor.register(executor);
+        // In place before the stamp of the last wake-up is taken, so that a wake-up is never lost, at most its stamp. Wakers
+        // are foreign code: cloned, woken and dropped outside the lock.
+        let executor = executor.clone();
+        let before = self.watch.executor.lock().replace(executor);
+        drop(before);
         Waker::from(self)
     }
 }
@@ -179,6 +189,9 @@ impl<R: Runtime> Wake for Watched<R> {
             meter.woken(|| self.runtime.now());
         }
         // Taken, so only the first wake-up reaches the executor until the task is polled, which is when it is put back.
-        self.watch.executor.wake();
+        let executor = self.watch.executor.lock().take();
+        if let Some(executor) = executor {
+            executor.wake();
+        }
     }
 }

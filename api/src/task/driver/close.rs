@@ -28,9 +28,16 @@ where
             return false;
         }
         let result = self.finish(result);
+        let watched = self.header().is_watched();
+        if watched {
+            self.tell_end();
+        }
         // Somebody may have registered a callback meanwhile.
         let alone = self.header().extra_if_any().is_none();
         if alone {
+            if watched {
+                self.end_watch();
+            }
             self.leave(result);
         } else {
             self.stage.set(Stage::Ended);
@@ -42,7 +49,7 @@ where
     /// Ends a cancelled task that nobody else is part of and whose result nobody will ask for, without making an error.
     /// False if it is not such a task; then nothing has happened.
     pub(super) fn end_unseen(&mut self, seen: Snapshot) -> bool {
-        if !self.record.slot.is_detached() || self.others().is_some() {
+        if !self.record.slot.is_detached() || self.header().is_watched() || self.others().is_some() {
             return false;
         }
         // Refused only if a hard kill came first, and then it has ended as this.

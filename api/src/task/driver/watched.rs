@@ -19,39 +19,41 @@ where
     /// A poll that is accompanied. It begins when the task starts and ends when the task ends, where it does either.
     #[cold]
     pub(super) fn poll_watched(&mut self, cx: &task::Context<'_>) -> Poll<()> {
-        let Some(watching) = self.header().watching().map(Arc::clone) else {
+        let Some(watching) = self.header().watching() else {
             // Set before the driver was made; the arm keeps the engine total.
             return Poll::Ready(());
         };
-        let waker = Arc::clone(&watching).waker(cx.waker());
+        let waker = Arc::clone(watching).waker(cx.waker());
         if let Some(meter) = &watching.watch().meter {
-            meter.begin(|| watching.now());
+            meter.begin(|| self.runtime().now());
         }
-        let polled = watching
-            .watch()
-            .inside(|| self.run(&mut task::Context::from_waker(&waker)));
+        let traced = watching.watch().is_traced().then(|| Arc::clone(watching));
+        let mut cx = task::Context::from_waker(&waker);
+        let polled = match traced {
+            Some(watching) => watching.watch().inside(|| self.run(&mut cx)),
+            None => self.run(&mut cx),
+        };
+        let Some(watch) = self.header().watch() else {
+            return polled;
+        };
         if polled.is_ready() {
-            watching.watch().close();
-        }
-        if polled.is_pending()
-            && let Some(meter) = &watching.watch().meter
-        {
-            meter.end(self.header().started(), |_| watching.now());
+            watch.close();
+        } else if let Some(meter) = &watch.meter {
+            meter.end(self.header().started(), |_| self.runtime().now());
         }
         polled
     }
 
     /// The last poll is over, before whoever waits for the result can ask what the task cost.
     pub(super) fn end_watch(&self) {
-        let Some(watching) = self.header().watching() else {
+        let Some(watch) = self.header().watch() else {
             return;
         };
-        let watch = watching.watch();
         if let Some(meter) = &watch.meter {
             // Callbacks may run in polls that begin after the end.
             let ended = |began| self.header().ended().filter(|ended| *ended >= began);
             meter.end(self.header().started(), |began| {
-                ended(began).unwrap_or_else(|| watching.now())
+                ended(began).unwrap_or_else(|| self.runtime().now())
             });
         }
         watch.end();
