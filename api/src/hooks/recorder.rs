@@ -108,7 +108,7 @@ impl<R: Runtime> Hook for FlightRecorder<R> {
         let entry = Entry {
             at: self.runtime.now(),
             task: task.id(),
-            name: task.header().name.clone(),
+            name: task.header().name_to_keep(),
             what,
         };
         let mut tape = self.tape();

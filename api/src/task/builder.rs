@@ -772,7 +772,7 @@ where
     P::Attempt: Send,
 {
     let mut builder = TaskBuilder::<R, T, E>::new(runtime)
-        .name(after.header().name.clone())
+        .name(after.header().name_to_keep())
         .grace(after.header().grace());
     builder.config.parent.clone_from(&after.header().parent);
     builder.config.after = Some(Arc::clone(after));
@@ -872,8 +872,14 @@ where
     };
     let is_watched = watched.is_some();
     let retry = plan.0.retry();
-    let given = (after.is_some() || is_watched || retry.is_some()).then(|| {
+    let (name, given_name) = match name {
+        Cow::Borrowed(name) => (name, None),
+        Cow::Owned(name) => ("", Some(name.into_boxed_str())),
+    };
+    let any = after.is_some() || is_watched || retry.is_some() || given_name.is_some();
+    let given = any.then(|| {
         Box::new(Given {
+            name: given_name,
             retry: retry.map(Box::new),
             after,
             watch: watched,

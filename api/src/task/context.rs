@@ -245,7 +245,7 @@ impl<R: Runtime> Context<R> {
     /// An error of a call that this task made.
     pub(crate) fn error_of_call<E>(&self, cause: Cause<E>, attempt: u32) -> TaskError<E> {
         let attempt = u16::try_from(attempt).unwrap_or(u16::MAX);
-        TaskError::new(cause, Some(self.id()), self.header().name.clone(), attempt)
+        TaskError::new(cause, Some(self.id()), self.header().name_to_keep(), attempt)
     }
 
     pub(super) const fn node(&self) -> &Node {

@@ -63,7 +63,8 @@ pub(crate) struct Header {
     /// The grace period in milliseconds; 49 days at most.
     grace: u32,
     pub(crate) id: TaskId,
-    pub(crate) name: Cow<'static, str>,
+    /// The name, if it is static; the other ones are in `given`.
+    name: &'static str,
     pub(crate) created: Moment,
     /// The deadline in force, its own or an inherited one.
     pub(crate) deadline: Moment,
@@ -79,6 +80,8 @@ pub(crate) struct Header {
 /// What only some tasks are made with.
 #[derive(Default)]
 pub(crate) struct Given {
+    /// A name that is not static.
+    pub(crate) name: Option<Box<str>>,
     /// The task whose deadline this one inherits, if that is not its parent.
     pub(crate) after: Option<Node>,
     /// What accompanies the task.
@@ -145,7 +148,7 @@ enum Call {
 impl Header {
     #[inline]
     pub(crate) fn new(
-        (id, name, priority): (TaskId, Cow<'static, str>, Priority),
+        (id, name, priority): (TaskId, &'static str, Priority),
         created: Moment,
         deadline: Moment,
         grace: Duration,
@@ -212,6 +215,23 @@ impl Header {
         let others = self.marks.load(Ordering::Relaxed) & !mark;
         self.marks
             .store(if set { others | mark } else { others }, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn name(&self) -> &str {
+        self.given_name().unwrap_or(self.name)
+    }
+
+    /// The name, for one who outlives the task; a static one is not copied.
+    pub(crate) fn name_to_keep(&self) -> Cow<'static, str> {
+        match self.given_name() {
+            Some(name) => Cow::Owned(name.to_owned()),
+            None => Cow::Borrowed(self.name),
+        }
+    }
+
+    fn given_name(&self) -> Option<&str> {
+        self.given.as_ref()?.name.as_deref()
     }
 
     /// Where the root lists this task, if it does.
@@ -316,7 +336,7 @@ impl Header {
         TaskError::new(
             cause,
             (self.id != TaskId::NONE).then_some(self.id),
-            Cow::clone(&self.name),
+            self.name_to_keep(),
             self.lifecycle.snapshot().attempt(),
         )
     }
@@ -612,7 +632,7 @@ impl TaskRecord {
         if !matches!(state, State::Failed | State::Panicked | State::TimedOut) {
             return;
         }
-        let first = (child.id, Cow::clone(&child.name), state);
+        let first = (child.id, child.name_to_keep(), state);
         if bond.first.set(first).is_ok() {
             let _ = self.cancel_tree(level, Reason::Sibling, Some(child.id));
         }

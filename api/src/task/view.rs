@@ -65,7 +65,7 @@ impl TaskRecord {
     /// The name given to the builder; empty if none was.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.header().name
+        self.header().name()
     }
 
     /// How urgent the task is.
