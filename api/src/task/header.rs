@@ -644,8 +644,11 @@ impl TaskRecord {
     }
 
     /// Tells the task's hooks, if it has any.
+    #[inline]
     pub(crate) fn happened(&self, what: Happening) {
-        if let Some(watch) = self.header.watch() {
+        if let Some(watch) = self.header.watch()
+            && watch.is_heard()
+        {
             watch.tell(self, what);
         }
     }

@@ -113,6 +113,12 @@ impl Watch {
         Some(Arc::new(Watched { watch, runtime }))
     }
 
+    /// Whether anybody listens to what happens: a task may be metered and no more.
+    #[inline]
+    pub(crate) const fn is_heard(&self) -> bool {
+        self.hooks.is_some() || self.trace.is_some()
+    }
+
     /// Tells the hooks, and says it in the task's span.
     pub(crate) fn tell(&self, task: &TaskRecord, what: Happening) {
         if let Some(trace) = &self.trace {

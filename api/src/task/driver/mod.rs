@@ -4,17 +4,21 @@
 //!   Idle --> Attempt --> ... --> Gone          the work; every way out of it has a result
 //!              |   ^
 //!              v   |
-//!        Backoff, Queue     Rescue             between attempts, or waiting for a guard; the fallback after the last
+//!            Backoff     Rescue                between attempts; the fallback after the last
 //!
-//!   result --> children join --> lifecycle.finish --> callbacks --> leave the scope --> slot   (`close.rs`)
+//!   Gone --> Closing --> Ended --> Left        children join; callbacks run; nobody counts the task (`close.rs`)
+//!
+//!   result --> children join --> lifecycle.finish --> callbacks --> leave the scope --> slot
 //! ```
+//!
+//! A task that waits for a guard stays in `Idle` or `Backoff`, and its rest says so.
 //!
 //! One timer serves every wait in turn: the task's deadline, the limit of an attempt, the backoff, the grace period.
 //! It is made when the task first waits, so a task that never waits costs no timer (`rest.rs`). The work is polled
 //! before any deadline is looked at: a result that is ready when its deadline passes counts.
 //!
 //! The common task, which runs once and ends, touches the fields here and nothing else; whatever only some tasks need
-//! is in [`Rest`], made when it is needed.
+//! is in [`Rest`], made when it is needed. The closure of work that runs once is in its stage, where its future is later.
 
 mod close;
 mod rest;
