@@ -94,7 +94,7 @@ pub use owner::{Left, Report, Stats, ThreadPool};
 pub use runtime::Threads;
 pub use scope::{Cancelled, Panicked, Scope};
 #[doc(no_inline)]
-pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
+pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId, TimeLeft, TimeLeftError};
 #[doc(no_inline)]
 pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, token, units};
 pub use timer::Sleep;

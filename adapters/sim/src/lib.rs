@@ -83,7 +83,7 @@ pub use report::{Held, Kind, Report, Stuck, Unfinished};
 pub use sim::{Sim, yield_now};
 pub use strategy::Strategy;
 #[doc(no_inline)]
-pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
+pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId, TimeLeft, TimeLeftError};
 #[doc(no_inline)]
 pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, token, units};
 pub use timer::Sleep;

@@ -44,7 +44,7 @@ pub use inside::Inside;
 pub use pool::Pool;
 pub use runtime::{Sleep, Smol, block_on};
 #[doc(no_inline)]
-pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
+pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId, TimeLeft, TimeLeftError};
 #[doc(no_inline)]
 pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, token, units};
 

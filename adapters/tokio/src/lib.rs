@@ -53,7 +53,7 @@ pub use io::MeteredIo;
 pub use pool::{Inside, Pool};
 pub use runtime::{Sleep, Tokio};
 #[doc(no_inline)]
-pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId};
+pub use sweet_async_api::{Moment, Runtime, TaskBuilder, TaskId, TimeLeft, TimeLeftError};
 #[doc(no_inline)]
 pub use sweet_async_api::{breaker, emit, guard, hooks, live, metrics, shutdown, task, token, units};
 
